@@ -1,0 +1,231 @@
+// Package config holds every setting of Gatecast with its default and unit,
+// and reads them from a YAML file, the environment and flags.
+//
+// Later layers win: defaults, the file named by --config, the environment
+// (key a.b_c is GATECAST_A_B_C), flags (--a.b-c). An unknown key or a bad
+// value is an error that names the layer and the key.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Config is all settings. The zero value is not useful: start from Default.
+type Config struct {
+	Host            string
+	Port            int
+	DataDir         string
+	ShutdownTimeout time.Duration
+	AutoSubscribe   []string
+	Namespaces      Namespaces
+	Log             Log
+	HTTP            HTTP
+	Auth            Auth
+	Limits          Limits
+	Presence        Presence
+	Socket          Socket
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string
+	Format string
+}
+
+// HTTP is about requests and what lies in front of the server.
+type HTTP struct {
+	Origins        []string
+	TrustedProxies []netip.Prefix
+	ReadTimeout    time.Duration
+	WriteTimeout   time.Duration
+	IdleTimeout    time.Duration
+	HeaderBytes    int
+	BodyBytes      int
+}
+
+// Auth is about accounts and tokens.
+type Auth struct {
+	Issuer          string
+	Audience        string
+	AccessTTL       time.Duration
+	RefreshTTL      time.Duration
+	HMACSecret      Secret
+	AllowQueryToken bool
+	PasswordMin     int
+	HashMemoryKiB   int
+	HashPasses      int
+	HashSlots       int
+	HashQueue       int
+}
+
+// Rate is a token bucket: Rate tokens a second, Burst at most. A Rate of 0
+// switches it off.
+type Rate struct {
+	Rate  float64
+	Burst int
+}
+
+// Limits are the rates and caps; 0 switches a rate off and lifts a cap.
+type Limits struct {
+	Messages              Rate
+	Bytes                 Rate
+	Handshakes            Rate
+	Login                 Rate
+	Register              Rate
+	Keys                  int
+	Connections           int
+	ConnectionsPerUser    int
+	ConnectionsPerAddress int
+	MessageBytes          int
+	Subscriptions         int
+	Violations            int
+	QueueBytes            int
+}
+
+// Presence is about who is told of whom.
+type Presence struct {
+	DetailMax int
+}
+
+// Socket is about the life of a WebSocket connection.
+type Socket struct {
+	PingInterval time.Duration
+	PingTimeout  time.Duration
+	WriteTimeout time.Duration
+	CloseTimeout time.Duration
+}
+
+// Rule says which roles may do what in a namespace. Whoever is not named is
+// refused.
+type Rule struct {
+	Subscribe []string `yaml:"subscribe,flow,omitempty"`
+	Publish   []string `yaml:"publish,flow,omitempty"`
+	Presence  []string `yaml:"presence,flow,omitempty"`
+}
+
+// Namespaces are the rules by pattern: an exact channel name (lobby) or a
+// namespace with everything in it (room:*).
+type Namespaces map[string]Rule
+
+// Default is the configuration that a fresh start runs with.
+func Default() Config {
+	everyone := []string{"user", "service", "admin"}
+	backend := []string{"service", "admin"}
+	owner := []string{"owner"}
+	return Config{
+		Port:            3000,
+		DataDir:         "./data",
+		ShutdownTimeout: 10 * time.Second,
+		AutoSubscribe:   []string{"lobby"},
+		Namespaces: Namespaces{
+			"lobby":  {Subscribe: everyone, Publish: everyone, Presence: everyone},
+			"room:*": {Subscribe: everyone, Publish: everyone, Presence: everyone},
+			"user:*": {Subscribe: owner, Publish: backend, Presence: owner},
+		},
+		Log: Log{Level: "info", Format: "auto"},
+		HTTP: HTTP{
+			ReadTimeout:  10 * time.Second,
+			WriteTimeout: 10 * time.Second,
+			IdleTimeout:  60 * time.Second,
+			HeaderBytes:  16 << 10,
+			BodyBytes:    16 << 10,
+		},
+		Auth: Auth{
+			Issuer:        "gatecast",
+			Audience:      "gatecast",
+			AccessTTL:     15 * time.Minute,
+			RefreshTTL:    30 * 24 * time.Hour,
+			PasswordMin:   8,
+			HashMemoryKiB: 19 << 10,
+			HashPasses:    2,
+			HashSlots:     4,
+			HashQueue:     32,
+		},
+		Limits: Limits{
+			Messages:              Rate{10, 20},
+			Bytes:                 Rate{128 << 10, 1 << 20},
+			Handshakes:            Rate{10, 40},
+			Login:                 Rate{0.5, 10},
+			Register:              Rate{0.5, 10},
+			Keys:                  100_000,
+			ConnectionsPerUser:    20,
+			ConnectionsPerAddress: 200,
+			MessageBytes:          64 << 10,
+			Subscriptions:         128,
+			Violations:            50,
+			QueueBytes:            1 << 20,
+		},
+		Presence: Presence{DetailMax: 200},
+		Socket: Socket{
+			PingInterval: 25 * time.Second,
+			PingTimeout:  10 * time.Second,
+			WriteTimeout: 10 * time.Second,
+			CloseTimeout: time.Second,
+		},
+	}
+}
+
+// settings lists every key once: its name, where it is kept and what it means.
+// The flags, the environment, the file and the docs' table all come from here.
+func (c *Config) settings() []setting {
+	list := []setting{
+		{"host", text(&c.Host), "address to listen on; empty is all"},
+		{"port", integer(&c.Port), "TCP port; 0 picks a free one. The variable PORT sets it too, and wins over GATECAST_PORT"},
+		{"data_dir", text(&c.DataDir), "folder for the database and the signing keys; made at the first start"},
+		{"shutdown_timeout", duration(&c.ShutdownTimeout), "how long a stop may take to close every socket and finish every request"},
+		{"auto_subscribe", texts(&c.AutoSubscribe), "channels that every socket joins when it connects"},
+		{"namespaces", &c.Namespaces, "who may do what, by channel name or `namespace:*`; a given pattern replaces the default rule of the same pattern, `{}` lets nobody in"},
+		{"log.level", text(&c.Log.Level), "debug, info, warn or error"},
+		{"log.format", text(&c.Log.Format), "text, json, or auto: text on a terminal and JSON otherwise"},
+		{"http.origins", texts(&c.HTTP.Origins), "origins besides the server's own whose pages may call the API and open sockets, such as https://app.example.com"},
+		{"http.trusted_proxies", prefixes(&c.HTTP.TrustedProxies), "addresses or CIDR ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"},
+		{"http.read_timeout", duration(&c.HTTP.ReadTimeout), "how long a request may take to arrive"},
+		{"http.write_timeout", duration(&c.HTTP.WriteTimeout), "how long a response may take to leave"},
+		{"http.idle_timeout", duration(&c.HTTP.IdleTimeout), "how long a kept-alive connection may wait for its next request"},
+		{"http.header_bytes", integer(&c.HTTP.HeaderBytes), "size of a request's line and headers at most, in bytes"},
+		{"http.body_bytes", integer(&c.HTTP.BodyBytes), "size of a JSON request body at most, in bytes"},
+		{"auth.issuer", text(&c.Auth.Issuer), "`iss` of our tokens"},
+		{"auth.audience", text(&c.Auth.Audience), "`aud` of our tokens"},
+		{"auth.access_ttl", duration(&c.Auth.AccessTTL), "life of an access token; 5 to 15 minutes are advised"},
+		{"auth.refresh_ttl", duration(&c.Auth.RefreshTTL), "life of a refresh token"},
+		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the key in data_dir"},
+		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
+		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least"},
+		{"auth.hash_memory_kib", integer(&c.Auth.HashMemoryKiB), "argon2id memory of a password hash, in KiB"},
+		{"auth.hash_passes", integer(&c.Auth.HashPasses), "argon2id passes of a password hash"},
+		{"auth.hash_slots", integer(&c.Auth.HashSlots), "passwords hashed at the same time"},
+		{"auth.hash_queue", integer(&c.Auth.HashQueue), "requests that wait for a hash slot; more are answered 503"},
+	}
+	list = append(list, rate("limits.messages", &c.Limits.Messages, "messages of a user, all sockets and REST calls together; typing and pings cost less")...)
+	list = append(list, rate("limits.bytes", &c.Limits.Bytes, "bytes that a user sends over sockets")...)
+	list = append(list, rate("limits.handshakes", &c.Limits.Handshakes, "WebSocket handshakes of an address")...)
+	list = append(list, rate("limits.login", &c.Limits.Login, "logins of an address")...)
+	list = append(list, rate("limits.register", &c.Limits.Register, "registrations of an address")...)
+	return append(list,
+		setting{"limits.keys", integer(&c.Limits.Keys), "users or addresses that each limiter remembers at most; more share buckets"},
+		setting{"limits.connections", integer(&c.Limits.Connections), "sockets in all; 0 is unlimited"},
+		setting{"limits.connections_per_user", integer(&c.Limits.ConnectionsPerUser), "sockets of a user; 0 is unlimited"},
+		setting{"limits.connections_per_address", integer(&c.Limits.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64); 0 is unlimited"},
+		setting{"limits.message_bytes", integer(&c.Limits.MessageBytes), "size of a client's frame, in bytes; larger closes the socket with 1009; 0 is unlimited"},
+		setting{"limits.subscriptions", integer(&c.Limits.Subscriptions), "channels that a socket is subscribed to; 0 is unlimited"},
+		setting{"limits.violations", integer(&c.Limits.Violations), "refused frames of a socket within 10 s that close it with 4429; 0 never closes"},
+		setting{"limits.queue_bytes", integer(&c.Limits.QueueBytes), "bytes that wait to be sent to a socket; more closes it with 4408; 0 is unlimited"},
+		setting{"presence.detail_max", integer(&c.Presence.DetailMax), "users that one presence list names at most; the count is always whole"},
+		setting{"socket.ping_interval", duration(&c.Socket.PingInterval), "time between two pings to a socket"},
+		setting{"socket.ping_timeout", duration(&c.Socket.PingTimeout), "time to answer a ping before the socket is closed"},
+		setting{"socket.write_timeout", duration(&c.Socket.WriteTimeout), "how long a write to a socket may take"},
+		setting{"socket.close_timeout", duration(&c.Socket.CloseTimeout), "how long a closed socket's peer may take to say goodbye"},
+	)
+}
+
+func rate(key string, r *Rate, doc string) []setting {
+	return []setting{
+		{key + ".rate", float(&r.Rate), doc + ": tokens a second; 0 switches it off"},
+		{key + ".burst", integer(&r.Burst), "the same: tokens held at most"},
+	}
+}
+
+// String shows the effective values as Describe does, secrets redacted.
+func (c Config) String() string { return fmt.Sprint(c.Describe()) }

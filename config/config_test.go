@@ -1,0 +1,207 @@
+package config_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatecast/gatecast/config"
+)
+
+func env(pairs map[string]string) func(string) string {
+	return func(name string) string { return pairs[name] }
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gatecast.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLayersWinInOrder(t *testing.T) {
+	path := file(t, `
+port: 4001
+data_dir: /from/file
+http:
+  origins: [https://a.example, https://b.example]
+limits:
+  messages: {rate: 5, burst: 7}
+namespaces:
+  "prices:*": {subscribe: [user], publish: [service]}
+`)
+	c, err := config.Load(
+		[]string{"--config", path, "--limits.messages.burst=9", "--auth.allow-query-token"},
+		env(map[string]string{
+			"GATECAST_DATA_DIR": "/from/env", "GATECAST_LIMITS_MESSAGES_BURST": "8",
+			"GATECAST_PORT": "4002", "PORT": "4003",
+			"GATECAST_AUTH_ACCESS_TTL": "5m", "GATECAST_HTTP_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, pair := range map[string][2]any{
+		"PORT wins over GATECAST_PORT and the file": {c.Port, 4003},
+		"environment over file":                     {c.DataDir, "/from/env"},
+		"flag over environment":                     {c.Limits.Messages.Burst, 9},
+		"file over default":                         {c.Limits.Messages.Rate, 5.0},
+		"a flag that stands alone":                  {c.Auth.AllowQueryToken, true},
+		"duration":                                  {c.Auth.AccessTTL, 5 * time.Minute},
+		"list":                                      {fmt.Sprint(c.HTTP.Origins), "[https://a.example https://b.example]"},
+		"prefixes":                                  {fmt.Sprint(c.HTTP.TrustedProxies), "[10.0.0.0/8 ::1/128]"},
+		"a namespace is added":                      {fmt.Sprint(c.Namespaces["prices:*"].Publish), "[service]"},
+		"the default namespaces stay":               {len(c.Namespaces), 4},
+		"default":                                   {c.Limits.ConnectionsPerUser, 20},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: got %v, want %v", what, pair[0], pair[1])
+		}
+	}
+}
+
+func TestNamespacesFromEnvironment(t *testing.T) {
+	c, err := config.Load(nil, env(map[string]string{"GATECAST_NAMESPACES": `{"lobby": {}, "live:*": {"publish": ["user"]}}`}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Namespaces["lobby"].Subscribe) != 0 || c.Namespaces["live:*"].Publish[0] != "user" || len(c.Namespaces["room:*"].Publish) == 0 {
+		t.Errorf("got %v", c.Namespaces)
+	}
+}
+
+// Every mistake stops the start and names the key. J9: weak HMAC secrets.
+func TestMistakesNameTheKey(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		file  string
+		env   map[string]string
+		args  []string
+		wants []string
+	}{
+		{name: "unknown key in the file", file: "limits:\n  mesages: {rate: 1}\n", wants: []string{"line 2", "limits.mesages", "unknown key"}},
+		{name: "unknown top key", file: "prot: 1\n", wants: []string{"prot", "unknown key"}},
+		{name: "a value where a group is", file: "limits: 5\n", wants: []string{"limits"}},
+		{name: "not a mapping", file: "- a\n", wants: []string{"line 1"}},
+		{name: "bad value in the file", file: "port: many\n", wants: []string{"line 1", "port", `"many"`}},
+		{name: "unknown field of a rule", file: "namespaces:\n  lobby: {subscrbe: [user]}\n", wants: []string{"namespaces", "subscrbe"}},
+		{name: "bad YAML", file: "a: [", wants: []string{"gatecast.yaml"}},
+		{name: "bad environment value", env: map[string]string{"GATECAST_AUTH_ACCESS_TTL": "soon"}, wants: []string{"GATECAST_AUTH_ACCESS_TTL", "auth.access_ttl"}},
+		{name: "bad PORT", env: map[string]string{"PORT": "http"}, wants: []string{"PORT", "port"}},
+		{name: "unknown flag", args: []string{"--limits.mesages.rate=1"}, wants: []string{"limits.mesages.rate"}},
+		{name: "bad flag value", args: []string{"--limits.messages.rate=x"}, wants: []string{"limits.messages.rate", `"x"`}},
+		{name: "a word that is no flag", args: []string{"extra"}, wants: []string{"extra"}},
+		{name: "missing file", args: []string{"--config=/nowhere/x.yaml"}, wants: []string{"/nowhere/x.yaml"}},
+		{name: "port out of range", args: []string{"--port=70000"}, wants: []string{"port", "70000"}},
+		{name: "wildcard origin", args: []string{"--http.origins=*"}, wants: []string{"http.origins"}},
+		{name: "origin with a path", args: []string{"--http.origins=https://a.example/x"}, wants: []string{"http.origins"}},
+		{name: "origin with its scheme's port", args: []string{"--http.origins=https://a.example:443"}, wants: []string{"http.origins"}},
+		{name: "J9 HMAC secret empty", args: []string{"--auth.hmac-secret="}, wants: []string{"auth.hmac_secret", "empty"}},
+		{name: "J9 HMAC secret a word", args: []string{"--auth.hmac-secret=secret"}, wants: []string{"auth.hmac_secret", "6 bytes"}},
+		{name: "J9 HMAC secret of 31 bytes", env: map[string]string{"GATECAST_AUTH_HMAC_SECRET": strings.Repeat("x", 31)}, wants: []string{"auth.hmac_secret", "31 bytes"}},
+		{name: "burst 0 would refuse all", args: []string{"--limits.login.burst=0"}, wants: []string{"limits.login.burst"}},
+		{name: "bytes burst under a message", args: []string{"--limits.bytes.burst=100"}, wants: []string{"limits.bytes.burst", "65536"}},
+		{name: "negative cap", args: []string{"--limits.connections=-1"}, wants: []string{"limits.connections"}},
+		{name: "ping timeout over the interval", args: []string{"--socket.ping-timeout=1m"}, wants: []string{"socket.ping_timeout"}},
+		{name: "all mistakes at once", args: []string{"--port=-1", "--log.level=loud"}, wants: []string{"port", "log.level"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			args := row.args
+			if row.file != "" {
+				args = append(args, "--config", file(t, row.file))
+			}
+			_, err := config.Load(args, env(row.env))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range row.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q lacks %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), strings.Repeat("x", 31)) {
+				t.Errorf("error shows a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestUnknownEnvironmentVariable(t *testing.T) {
+	if err := config.CheckEnviron([]string{"HOME=/x", "GATECAST_PORT=1", "GATECAST_CONFIG=x", "GATECAST_SERVICE_HOST=10.0.0.1", "GATECAST_PORT_80_TCP=x"}); err != nil {
+		t.Errorf("known variables are refused: %v", err)
+	}
+	err := config.CheckEnviron([]string{"GATECAST_LIMIT_MESSAGES_RATE=1"})
+	if err == nil || !strings.Contains(err.Error(), "GATECAST_LIMIT_MESSAGES_RATE") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// O5: no way of printing a configuration shows a secret.
+func TestSecretsAreRedactedO5(t *testing.T) {
+	const secret = "canary-0123456789-0123456789-0123456789"
+	c, err := config.Load([]string{"--auth.hmac-secret=" + secret}, env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(c.Auth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{c.Describe(), fmt.Sprintf("%v %+v %#v %s %q", c, c.Auth, c.Auth, c.Auth.HMACSecret, c.Auth.HMACSecret), string(encoded)} {
+		if strings.Contains(shown, "canary") {
+			t.Errorf("shows the secret: %s", shown)
+		}
+		if !strings.Contains(shown, "redacted") {
+			t.Errorf("does not say that a secret is there: %s", shown)
+		}
+	}
+	if c.Auth.HMACSecret.Reveal() != secret {
+		t.Error("the secret itself is lost")
+	}
+}
+
+// What `gatecast config` prints is a file that gives the same configuration.
+func TestDescribeIsAConfigFile(t *testing.T) {
+	before, err := config.Load([]string{"--http.origins=https://a.example", "--limits.login.rate=0.25"}, env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(before.Describe(), "  hmac_secret: \"\"\n", "", 1)
+	after, err := config.Load([]string{"--config", file(t, text)}, env(nil))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if before.Describe() != after.Describe() {
+		t.Errorf("before:\n%s\nafter:\n%s", before.Describe(), after.Describe())
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the generated table in docs/configuration.md")
+
+// The docs' table is the code's: go test ./config -update writes it.
+func TestDocsTableIsGenerated(t *testing.T) {
+	const path, begin, end = "../docs/configuration.md", "<!-- begin generated -->\n", "<!-- end generated -->"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(page), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatal("the page lacks the marks of the generated table")
+	}
+	want := head + begin + config.Markdown() + end + tail
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(page) != want {
+		t.Error("docs/configuration.md is behind the code; run: go test ./config -update")
+	}
+}

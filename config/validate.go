@@ -1,0 +1,119 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MinHMACSecret is how many bytes an HMAC secret has at least (RFC 7518, 3.2).
+const MinHMACSecret = 32
+
+// Validate tells everything that is wrong, each with its key.
+func (c *Config) Validate() error {
+	var v validation
+	v.require(c.Port >= 0 && c.Port <= 65535, "port", "is %d; it must be 0 to 65535", c.Port)
+	v.require(c.DataDir != "", "data_dir", "is empty; name a folder")
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	for _, origin := range c.HTTP.Origins {
+		v.require(isOrigin(origin), "http.origins", "%q is not an origin such as https://app.example.com: scheme and host, a port where it is not the scheme's own, nothing behind", origin)
+	}
+	for key, d := range map[string]time.Duration{
+		"shutdown_timeout":     c.ShutdownTimeout,
+		"http.read_timeout":    c.HTTP.ReadTimeout,
+		"http.write_timeout":   c.HTTP.WriteTimeout,
+		"http.idle_timeout":    c.HTTP.IdleTimeout,
+		"auth.access_ttl":      c.Auth.AccessTTL,
+		"auth.refresh_ttl":     c.Auth.RefreshTTL,
+		"socket.ping_interval": c.Socket.PingInterval,
+		"socket.ping_timeout":  c.Socket.PingTimeout,
+		"socket.write_timeout": c.Socket.WriteTimeout,
+		"socket.close_timeout": c.Socket.CloseTimeout,
+	} {
+		v.require(d > 0, key, "is %v; it must be above 0", d)
+	}
+	v.require(c.Auth.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", c.Auth.AccessTTL)
+	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
+	v.require(c.Auth.Issuer != "", "auth.issuer", "is empty")
+	v.require(c.Auth.Audience != "", "auth.audience", "is empty")
+	secret := len(c.Auth.HMACSecret.Reveal())
+	v.require(secret == 0 || secret >= MinHMACSecret, "auth.hmac_secret", "has %d bytes; give %d random ones at least", secret, MinHMACSecret)
+	v.require(c.Auth.PasswordMin >= 1 && c.Auth.PasswordMin <= 64, "auth.password_min", "is %d; it must be 1 to 64", c.Auth.PasswordMin)
+	v.require(c.Auth.HashMemoryKiB >= 19<<10, "auth.hash_memory_kib", "is %d; it must be %d at least", c.Auth.HashMemoryKiB, 19<<10)
+	v.require(c.Auth.HashPasses >= 2, "auth.hash_passes", "is %d; it must be 2 at least", c.Auth.HashPasses)
+	v.require(c.Auth.HashSlots >= 1, "auth.hash_slots", "is %d; it must be 1 at least", c.Auth.HashSlots)
+	v.require(c.Auth.HashQueue >= 0, "auth.hash_queue", "is %d; it must not be negative", c.Auth.HashQueue)
+	v.require(c.HTTP.HeaderBytes >= 12<<10, "http.header_bytes", "is %d; it must be %d at least, for a token of 8 KiB and its company", c.HTTP.HeaderBytes, 12<<10)
+	v.require(c.HTTP.BodyBytes >= 1<<10, "http.body_bytes", "is %d; it must be 1024 at least", c.HTTP.BodyBytes)
+	v.limits(c.Limits)
+	v.require(c.Presence.DetailMax >= 1, "presence.detail_max", "is %d; it must be 1 at least", c.Presence.DetailMax)
+	return v.err()
+}
+
+// MessageCost is the dearest frame's cost in tokens of limits.messages.
+const MessageCost = 1
+
+func (v *validation) limits(l Limits) {
+	for key, r := range map[string]Rate{
+		"limits.messages":   l.Messages,
+		"limits.bytes":      l.Bytes,
+		"limits.handshakes": l.Handshakes,
+		"limits.login":      l.Login,
+		"limits.register":   l.Register,
+	} {
+		v.require(r.Rate >= 0 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0 to 1e9", r.Rate)
+		v.require(r.Rate == 0 || r.Burst >= MessageCost && r.Burst <= 1e9, key+".burst", "is %d; it must be %d to 1e9, or nothing would ever pass (a rate of 0 switches the limiter off)", r.Burst, MessageCost)
+	}
+	v.require(l.Bytes.Rate == 0 || l.MessageBytes > 0 && l.Bytes.Burst >= l.MessageBytes, "limits.bytes.burst",
+		"is %d; it must hold the largest frame, limits.message_bytes %d (0 is unlimited)", l.Bytes.Burst, l.MessageBytes)
+	for key, n := range map[string]int{
+		"limits.connections":             l.Connections,
+		"limits.connections_per_user":    l.ConnectionsPerUser,
+		"limits.connections_per_address": l.ConnectionsPerAddress,
+		"limits.message_bytes":           l.MessageBytes,
+		"limits.subscriptions":           l.Subscriptions,
+		"limits.violations":              l.Violations,
+		"limits.queue_bytes":             l.QueueBytes,
+	} {
+		v.require(n >= 0, key, "is %d; it must not be negative (0 is unlimited)", n)
+	}
+	v.require(l.Keys >= 1, "limits.keys", "is %d; it must be 1 at least", l.Keys)
+}
+
+// isOrigin holds for the one spelling that browsers send (RFC 6454, 6.2).
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return false
+	}
+	if u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+		return false // browsers leave these out
+	}
+	return s == u.Scheme+"://"+u.Host && s == strings.ToLower(s) && !strings.Contains(s, "*")
+}
+
+// validation gathers what is wrong.
+type validation struct{ wrong []string }
+
+func (v *validation) require(ok bool, key, format string, args ...any) {
+	if !ok {
+		v.wrong = append(v.wrong, key+": "+fmt.Sprintf(format, args...))
+	}
+}
+
+func (v *validation) oneOf(key, got string, allowed ...string) {
+	v.require(slices.Contains(allowed, got), key, "is %q; it must be one of %s", got, strings.Join(allowed, ", "))
+}
+
+func (v *validation) err() error {
+	slices.Sort(v.wrong) // maps were walked
+	errs := make([]error, len(v.wrong))
+	for i, wrong := range v.wrong {
+		errs[i] = errors.New(wrong)
+	}
+	return errors.Join(errs...)
+}
