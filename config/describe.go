@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,6 +13,9 @@ import (
 func (c Config) Describe() string {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, s := range c.settings() {
+		if secret, ok := s.value.(*Secret); ok && *secret == (Secret{}) {
+			continue // an empty secret is a mistake, an absent one is not
+		}
 		parent, name := root, s.key
 		for {
 			group, rest, nested := strings.Cut(name, ".")
@@ -49,6 +53,8 @@ func valueNode(v value) *yaml.Node {
 	switch v := v.(type) {
 	case place[[]string]:
 		return sequence(*v.target)
+	case place[[]netip.Prefix]:
+		return sequence(split(v.String()))
 	case *Namespaces:
 		node := &yaml.Node{}
 		if err := node.Encode(map[string]Rule(*v)); err == nil {

@@ -86,7 +86,19 @@ func duration(t *time.Duration) value {
 			return 0, fmt.Errorf("%q is not a duration such as 10s or 15m", s)
 		}
 		return d, nil
-	}, time.Duration.String}
+	}, shortDuration}
+}
+
+// shortDuration is 15m where Duration.String has 15m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // boolPlace lets a flag stand alone: --auth.allow-query-token.
