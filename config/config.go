@@ -41,6 +41,7 @@ type HTTP struct {
 	ReadTimeout    time.Duration
 	WriteTimeout   time.Duration
 	IdleTimeout    time.Duration
+	RequestTimeout time.Duration
 	HeaderBytes    int
 	BodyBytes      int
 }
@@ -126,11 +127,12 @@ func Default() Config {
 		},
 		Log: Log{Level: "info", Format: "auto"},
 		HTTP: HTTP{
-			ReadTimeout:  10 * time.Second,
-			WriteTimeout: 10 * time.Second,
-			IdleTimeout:  60 * time.Second,
-			HeaderBytes:  16 << 10,
-			BodyBytes:    16 << 10,
+			ReadTimeout:    10 * time.Second,
+			WriteTimeout:   10 * time.Second,
+			IdleTimeout:    60 * time.Second,
+			RequestTimeout: 10 * time.Second,
+			HeaderBytes:    16 << 10,
+			BodyBytes:      16 << 10,
 		},
 		Auth: Auth{
 			Issuer:        "gatecast",
@@ -184,6 +186,7 @@ func (c *Config) settings() []setting {
 		{"http.read_timeout", duration(&c.HTTP.ReadTimeout), "how long a request may take to arrive"},
 		{"http.write_timeout", duration(&c.HTTP.WriteTimeout), "how long a response may take to leave"},
 		{"http.idle_timeout", duration(&c.HTTP.IdleTimeout), "how long a kept-alive connection may wait for its next request"},
+		{"http.request_timeout", duration(&c.HTTP.RequestTimeout), "how long the work on a request may take"},
 		{"http.header_bytes", integer(&c.HTTP.HeaderBytes), "size of a request's line and headers at most, in bytes"},
 		{"http.body_bytes", integer(&c.HTTP.BodyBytes), "size of a JSON request body at most, in bytes"},
 		{"auth.issuer", text(&c.Auth.Issuer), "`iss` of our tokens"},

@@ -27,6 +27,7 @@ func (c *Config) Validate() error {
 		"http.read_timeout":    c.HTTP.ReadTimeout,
 		"http.write_timeout":   c.HTTP.WriteTimeout,
 		"http.idle_timeout":    c.HTTP.IdleTimeout,
+		"http.request_timeout": c.HTTP.RequestTimeout,
 		"auth.access_ttl":      c.Auth.AccessTTL,
 		"auth.refresh_ttl":     c.Auth.RefreshTTL,
 		"socket.ping_interval": c.Socket.PingInterval,

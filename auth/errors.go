@@ -1,0 +1,25 @@
+package auth
+
+import "errors"
+
+var (
+	// ErrUsernameTaken: an account of that name exists.
+	ErrUsernameTaken = errors.New("auth: the username is taken")
+	// ErrNotFound: a Store has no such row.
+	ErrNotFound = errors.New("auth: not found")
+	// ErrBadCredentials: no such user or a wrong password; which of them is
+	// not told.
+	ErrBadCredentials = errors.New("auth: wrong username or password")
+	// ErrBusy: too many passwords are being hashed; try again in a second.
+	ErrBusy = errors.New("auth: too many logins at once")
+	// ErrInvalidToken: a token that is not ours, expired, or altered.
+	ErrInvalidToken = errors.New("auth: invalid token")
+)
+
+// InputError says what is wrong with something that a person typed.
+type InputError struct {
+	Field  string // name of the field on the wire
+	Reason string // what is wrong with it, to stand behind the name
+}
+
+func (e *InputError) Error() string { return e.Field + " " + e.Reason }

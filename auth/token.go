@@ -1,0 +1,121 @@
+package auth
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	// tokenType is the `typ` of an access token (RFC 9068, 2.1).
+	tokenType = "at+jwt"
+	// firstPartyClient is the `client_id` of those who log in here.
+	firstPartyClient = "gatecast"
+	// maxToken bounds what is parsed, in bytes.
+	maxToken = 8 << 10
+	// leeway is how far clocks may differ.
+	leeway = 10 * time.Second
+)
+
+// TokenOptions are what Issuer and Verifier must agree on.
+type TokenOptions struct {
+	Issuer   string           // `iss`
+	Audience string           // `aud`
+	TTL      time.Duration    // life of an access token
+	Now      func() time.Time // nil means time.Now
+}
+
+func (o TokenOptions) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
+}
+
+// Issuer signs access tokens.
+type Issuer struct {
+	keys *KeySet
+	opts TokenOptions
+}
+
+// NewIssuer makes an Issuer that signs with keys.
+func NewIssuer(keys *KeySet, opts TokenOptions) *Issuer { return &Issuer{keys, opts} }
+
+// Issue signs a token for account in the login session, and answers what it
+// says too.
+func (i *Issuer) Issue(account Account, sessionID string) (string, Claims, error) {
+	now := i.opts.now().Truncate(time.Second)
+	claims := Claims{
+		Issuer: i.opts.Issuer, Audience: []string{i.opts.Audience},
+		Subject: account.ID, Username: account.Username, Role: account.Role,
+		ClientID: firstPartyClient, ID: rand.Text(), SessionID: sessionID,
+		IssuedAt: now, ExpiresAt: now.Add(i.opts.TTL),
+	}
+	token := jwt.NewWithClaims(i.keys.signer.method, claims.wire())
+	token.Header["typ"] = tokenType
+	token.Header["kid"] = i.keys.signer.id
+	signed, err := token.SignedString(i.keys.signer.private)
+	if err != nil {
+		return "", Claims{}, fmt.Errorf("auth: signing a token: %w", err)
+	}
+	return signed, claims, nil
+}
+
+// Verifier checks access tokens. It is stricter than golang-jwt's defaults,
+// which take tokens without exp, with any typ, crit or iat, and with altered
+// last characters.
+type Verifier struct {
+	keys   *KeySet
+	parser *jwt.Parser
+}
+
+// NewVerifier makes a Verifier of what keys signed. The algorithm is the
+// keys'; a token's header cannot choose another.
+func NewVerifier(keys *KeySet, opts TokenOptions) *Verifier {
+	return &Verifier{keys: keys, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{keys.signer.method.Alg()}),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithIssuer(opts.Issuer),
+		jwt.WithAudience(opts.Audience),
+		jwt.WithLeeway(leeway),
+		jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(opts.now),
+	)}
+}
+
+// Verify answers what a valid token says. Everything else is an
+// ErrInvalidToken that wraps the reason.
+func (v *Verifier) Verify(token string) (Claims, error) {
+	if len(token) > maxToken {
+		return Claims{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)
+	}
+	var wire wireClaims
+	if _, err := v.parser.ParseWithClaims(token, &wire, v.key); err != nil {
+		return Claims{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+	}
+	if wire.Sub == "" || wire.Jti == "" || wire.ClientID == "" || wire.Iat == 0 {
+		return Claims{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
+	}
+	return wire.claims(), nil
+}
+
+// key finds our key for a token and refuses headers that the parser ignores.
+// It never looks at jku, x5u or jwk.
+func (v *Verifier) key(t *jwt.Token) (any, error) {
+	if typ, _ := t.Header["typ"].(string); typ != tokenType {
+		return nil, errors.New("typ is not " + tokenType)
+	}
+	if _, critical := t.Header["crit"]; critical {
+		return nil, errors.New("crit names extensions that are not understood")
+	}
+	kid, _ := t.Header["kid"].(string)
+	key, ok := v.keys.byID[kid]
+	if !ok {
+		return nil, errors.New("kid names no key of ours")
+	}
+	return key.public, nil
+}

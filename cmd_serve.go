@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/mattn/go-isatty"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/broker"
+	"github.com/gatecast/gatecast/config"
+	"github.com/gatecast/gatecast/handlers"
+	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ratelimit"
+	"github.com/gatecast/gatecast/store"
+	"github.com/gatecast/gatecast/ws"
+)
+
+// serve builds the server, serves until ctx ends, and drains.
+func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
+	logger := newLogger(c.Log, stdout)
+	db, err := store.OpenSQLite(ctx, c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	keys, err := keySet(c)
+	if err != nil {
+		return err
+	}
+	hub, err := newHub(c, logger)
+	if err != nil {
+		return err
+	}
+	app := newApp(c, db, keys, hub, logger)
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if err != nil {
+		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
+	}
+	announce(logger, c, listener.Addr())
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(listener) }()
+	select {
+	case err = <-served: // it cannot go on
+		drain(c.ShutdownTimeout, app, hub, logger)
+		return err
+	case <-ctx.Done():
+		drain(c.ShutdownTimeout, app, hub, logger)
+		return <-served
+	}
+}
+
+// drain ends in this order: no new sockets, goodbye to those there are, then
+// requests.
+func drain(timeout time.Duration, app *fiber.App, hub *ws.Hub, logger *slog.Logger) {
+	logger.Info("stopping", "sockets", hub.Sessions())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := hub.Shutdown(ctx); err != nil {
+		logger.Warn("not every socket said goodbye", "error", err)
+	}
+	if err := app.ShutdownWithContext(ctx); err != nil {
+		logger.Warn("not every request was finished", "error", err)
+	}
+	logger.Info("stopped")
+}
+
+func keySet(c config.Config) (*auth.KeySet, error) {
+	if secret := c.Auth.HMACSecret.Reveal(); secret != "" {
+		return auth.NewHMACKeySet([]byte(secret))
+	}
+	return auth.LoadKeySet(filepath.Join(c.DataDir, "keys"))
+}
+
+func newHub(c config.Config, logger *slog.Logger) (*ws.Hub, error) {
+	byPattern := make(map[string]ws.Rule, len(c.Namespaces))
+	for pattern, rule := range c.Namespaces {
+		byPattern[pattern] = ws.Rule{
+			ws.ActionSubscribe: rule.Subscribe,
+			ws.ActionPublish:   rule.Publish,
+			ws.ActionPresence:  rule.Presence,
+		}
+	}
+	rules, err := ws.NewRules(byPattern)
+	if err != nil {
+		return nil, fmt.Errorf("namespaces: %w", err)
+	}
+	hub, err := ws.NewHub(ws.Options{
+		Rules:         rules,
+		Broker:        &broker.Memory{},
+		AutoSubscribe: c.AutoSubscribe,
+		MessageBytes:  c.Limits.MessageBytes,
+		Subscriptions: c.Limits.Subscriptions,
+		Violations:    c.Limits.Violations,
+		QueueBytes:    c.Limits.QueueBytes,
+		DetailMax:     c.Presence.DetailMax,
+		Messages:      bucket(c.Limits.Messages),
+		PingInterval:  c.Socket.PingInterval,
+		PingTimeout:   c.Socket.PingTimeout,
+		WriteTimeout:  c.Socket.WriteTimeout,
+		CloseTimeout:  c.Socket.CloseTimeout,
+		Logger:        logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("auto_subscribe: %w", err)
+	}
+	return hub, nil
+}
+
+func newApp(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *fiber.App {
+	tokens := auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
+	verifier := auth.NewVerifier(keys, tokens)
+	hasher := auth.NewHasher(auth.HasherOptions{
+		MinLength: c.Auth.PasswordMin, MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses,
+		Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
+	})
+	keyed := func(rates ...config.Rate) *ratelimit.Keyed {
+		opts := ratelimit.Options{Capacity: c.Limits.Keys}
+		for _, r := range rates {
+			opts.Rates = append(opts.Rates, bucket(r))
+		}
+		return ratelimit.NewKeyed(opts)
+	}
+	return handlers.New(handlers.Options{
+		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), c.Auth.RefreshTTL),
+		Verifier: verifier,
+		Hub:      hub,
+		Gate: middleware.NewGate(middleware.GateOptions{
+			Protocol: ws.Version, Origins: c.HTTP.Origins, Verifier: verifier,
+			AllowQueryToken: c.Auth.AllowQueryToken, Draining: hub.Draining,
+			HandshakeRate: bucket(c.Limits.Handshakes), Handshakes: keyed(c.Limits.Handshakes),
+			Users:       keyed(c.Limits.Messages, c.Limits.Bytes),
+			Connections: c.Limits.Connections, ConnectionsPerUser: c.Limits.ConnectionsPerUser,
+			ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
+		}),
+		Ready: func(ctx context.Context) error {
+			if hub.Draining() {
+				return middleware.ErrDraining
+			}
+			return db.Ping(ctx)
+		},
+		Logger:         logger,
+		Origins:        c.HTTP.Origins,
+		TrustedProxies: c.HTTP.TrustedProxies,
+		LoginRate:      bucket(c.Limits.Login), Logins: keyed(c.Limits.Login),
+		RegisterRate: bucket(c.Limits.Register), Registrations: keyed(c.Limits.Register),
+		ReadTimeout: c.HTTP.ReadTimeout, WriteTimeout: c.HTTP.WriteTimeout,
+		IdleTimeout: c.HTTP.IdleTimeout, RequestTimeout: c.HTTP.RequestTimeout,
+		HeaderBytes: c.HTTP.HeaderBytes, BodyBytes: c.HTTP.BodyBytes,
+	})
+}
+
+func bucket(r config.Rate) ratelimit.Rate {
+	return ratelimit.Rate{PerSecond: r.Rate, Burst: r.Burst}
+}
+
+// newLogger writes text to a terminal and JSON elsewhere, unless told.
+func newLogger(c config.Log, stdout io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err == nil { // config has checked it
+		opts.Level = level
+	}
+	file, isFile := stdout.(*os.File)
+	terminal := isFile && isatty.IsTerminal(file.Fd())
+	if c.Format == "text" || c.Format == "auto" && terminal {
+		return slog.New(slog.NewTextHandler(stdout, opts))
+	}
+	return slog.New(slog.NewJSONHandler(stdout, opts))
+}
+
+// announce says where everything is, in the first lines.
+func announce(logger *slog.Logger, c config.Config, addr net.Addr) {
+	host := c.Host
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, _ := net.SplitHostPort(addr.String())
+	at := net.JoinHostPort(host, port)
+	logger.Info("Gatecast is listening", "page", "http://"+at+"/", "api", "http://"+at+"/login", "socket", "ws://"+at+"/ws", "data", c.DataDir)
+	if c.Auth.AllowQueryToken {
+		logger.Warn("auth.allow_query_token is on: tokens in URLs end up in logs and histories of what lies between")
+	}
+}

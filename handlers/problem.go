@@ -1,0 +1,168 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/middleware"
+)
+
+// problem is an error as a client sees it (RFC 9457). docs/errors.md lists
+// the codes.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// problemType begins the type of every problem; the code follows.
+const problemType = "urn:gatecast:error:"
+
+// codes of errors that are told apart by errors.Is.
+var codes = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{middleware.ErrNoToken, http.StatusUnauthorized, "no_token"},
+	{middleware.ErrQueryToken, http.StatusUnauthorized, "query_token"},
+	{middleware.ErrManyTokens, http.StatusBadRequest, "many_tokens"},
+	{auth.ErrInvalidToken, http.StatusUnauthorized, "invalid_token"},
+	{auth.ErrBadCredentials, http.StatusUnauthorized, "bad_credentials"},
+	{auth.ErrUsernameTaken, http.StatusConflict, "username_taken"},
+	{auth.ErrBusy, http.StatusServiceUnavailable, "busy"},
+	{middleware.ErrForeignOrigin, http.StatusForbidden, "foreign_origin"},
+	{middleware.ErrCookieAlone, http.StatusForbidden, "cookie_alone"},
+	{middleware.ErrNotWebSocket, http.StatusUpgradeRequired, "upgrade_required"},
+	{middleware.ErrWrongVersion, http.StatusUpgradeRequired, "websocket_version"},
+	{middleware.ErrTooManyOfUser, http.StatusTooManyRequests, "user_sockets"},
+	{middleware.ErrTooManyOfAddress, http.StatusTooManyRequests, "address_sockets"},
+	{middleware.ErrDraining, http.StatusServiceUnavailable, "draining"},
+	{middleware.ErrFull, http.StatusServiceUnavailable, "full"},
+	{errNotReady, http.StatusServiceUnavailable, "not_ready"},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout"},
+}
+
+// httpCodes are for errors that come from Fiber with nothing but a status.
+var httpCodes = map[int]string{
+	http.StatusBadRequest:                  "bad_request",
+	http.StatusForbidden:                   "forbidden",
+	http.StatusNotFound:                    "not_found",
+	http.StatusMethodNotAllowed:            "method_not_allowed",
+	http.StatusRequestTimeout:              "request_timeout",
+	http.StatusRequestHeaderFieldsTooLarge: "headers_too_large",
+	http.StatusUpgradeRequired:             "upgrade_required",
+}
+
+// details are what we say where Fiber's own words would echo the request.
+var details = map[int]string{
+	http.StatusForbidden:                   "this path is not for reading",
+	http.StatusNotFound:                    "there is nothing at this path",
+	http.StatusMethodNotAllowed:            "this path does not take this method",
+	http.StatusRequestHeaderFieldsTooLarge: "the request's headers are too large",
+	http.StatusRequestTimeout:              "the request took too long to arrive",
+}
+
+// problemOf maps an error to what a client is told. An error that nothing is
+// known of is a 500, and its text stays here.
+func problemOf(err error) problem {
+	var (
+		input     *auth.InputError
+		body      *bodyError
+		handshake *middleware.HandshakeError
+		limited   *middleware.RateError
+		fiberErr  *fiber.Error
+	)
+	switch {
+	case errors.As(err, &input):
+		return newProblem(http.StatusBadRequest, "invalid_"+input.Field, input.Error())
+	case errors.As(err, &body):
+		return newProblem(http.StatusBadRequest, "bad_body", body.Error())
+	case errors.As(err, &handshake):
+		return newProblem(http.StatusBadRequest, "bad_handshake", handshake.Error())
+	case errors.As(err, &limited):
+		return newProblem(http.StatusTooManyRequests, "rate_limited", limited.Error())
+	}
+	for _, known := range codes {
+		if errors.Is(err, known.err) {
+			return newProblem(known.status, known.code, detailOf(known.err))
+		}
+	}
+	if errors.As(err, &fiberErr) {
+		if code, ok := httpCodes[fiberErr.Code]; ok {
+			detail, ok := details[fiberErr.Code]
+			if !ok {
+				detail = "the request could not be understood"
+			}
+			return newProblem(fiberErr.Code, code, detail)
+		}
+	}
+	return newProblem(http.StatusInternalServerError, "internal", "something went wrong on the server; its log has the request id")
+}
+
+// detailOf is the text for people of a known error.
+func detailOf(err error) string {
+	switch {
+	case errors.Is(err, auth.ErrInvalidToken):
+		return "the token is not valid here or has expired; log in again" // why is nobody's business
+	case errors.Is(err, auth.ErrBadCredentials):
+		return "wrong username or password"
+	case errors.Is(err, auth.ErrUsernameTaken):
+		return "this username is taken; choose another"
+	case errors.Is(err, auth.ErrBusy):
+		return "too many logins at once; try again in a second"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the server is too busy; try again in a moment"
+	default:
+		return err.Error()
+	}
+}
+
+func newProblem(status int, code, detail string) problem {
+	return problem{Type: problemType + code, Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+}
+
+// renderError is Fiber's error handler.
+func renderError(logger *slog.Logger) fiber.ErrorHandler {
+	return func(c *fiber.Ctx, err error) error {
+		p := problemOf(err)
+		p.RequestID = middleware.RequestIDOf(c)
+		if p.Status == http.StatusInternalServerError {
+			logger.Error("request failed", "id", p.RequestID, "error", err)
+		}
+		setErrorHeaders(c, err, p)
+		return c.Status(p.Status).JSON(p, "application/problem+json")
+	}
+}
+
+// retrySoon is the wait that a busy server asks for, in seconds.
+const retrySoon = 1
+
+func setErrorHeaders(c *fiber.Ctx, err error, p problem) {
+	var limited *middleware.RateError
+	switch {
+	case errors.As(err, &limited):
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(middleware.WholeSeconds(limited.Wait)))
+	case p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests:
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(retrySoon))
+	case p.Code == "invalid_token":
+		c.Set(fiber.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
+	case p.Code == "no_token" || p.Code == "query_token":
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+	case p.Status == http.StatusUpgradeRequired:
+		c.Set(fiber.HeaderUpgrade, "websocket")
+		c.Set(fiber.HeaderConnection, "Upgrade")
+		c.Set(fiber.HeaderSecWebSocketVersion, "13")
+	}
+}

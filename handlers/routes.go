@@ -1,0 +1,79 @@
+// Package handlers is the API: one table of routes, one file a resource, and
+// one place where errors become responses.
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/client"
+	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ratelimit"
+	"github.com/gatecast/gatecast/static"
+	"github.com/gatecast/gatecast/ws"
+)
+
+// Options are what the API is made of.
+type Options struct {
+	Accounts *auth.Accounts
+	Verifier *auth.Verifier
+	Hub      *ws.Hub
+	Gate     *middleware.Gate
+	Ready    func(context.Context) error // nil error: requests can be served
+	Logger   *slog.Logger
+
+	Origins        middleware.Origins
+	TrustedProxies []netip.Prefix
+
+	LoginRate, RegisterRate ratelimit.Rate
+	Logins, Registrations   *ratelimit.Keyed // by address
+
+	ReadTimeout, WriteTimeout, IdleTimeout, RequestTimeout time.Duration
+
+	HeaderBytes int
+	BodyBytes   int
+}
+
+// New makes the Fiber app with all routes.
+func New(o Options) *fiber.App {
+	app := fiber.New(fiber.Config{
+		DisableStartupMessage:        true,
+		ErrorHandler:                 renderError(o.Logger),
+		ReadTimeout:                  o.ReadTimeout,
+		WriteTimeout:                 o.WriteTimeout,
+		IdleTimeout:                  o.IdleTimeout,
+		ReadBufferSize:               o.HeaderBytes,
+		StreamRequestBody:            true, // who may not send is refused before the body is read
+		DisablePreParseMultipartForm: true,
+	})
+
+	app.Use(
+		middleware.RequestID(),
+		middleware.Client(o.TrustedProxies),
+		middleware.Log(o.Logger),
+		recover.New(),
+		middleware.SecurityHeaders(),
+		middleware.CORS(o.Origins),
+		middleware.Timeout(o.RequestTimeout),
+	)
+
+	noStore := middleware.NoStore()
+	bearer := middleware.Bearer(o.Verifier)
+	body := jsonBody{limit: o.BodyBytes}
+
+	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, body))
+	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), login(o.Accounts, body))
+	app.Get("/me", noStore, bearer, me(o.Accounts))
+	app.Get("/ws", append(o.Gate.Handlers(), socket(o.Hub, o.Logger))...)
+	app.Get("/healthz", noStore, healthz)
+	app.Get("/readyz", noStore, readyz(o.Ready))
+	app.Use("/client", files(client.Files))
+	app.Use("/", files(static.Files))
+	return app
+}

@@ -1,0 +1,40 @@
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofiber/contrib/websocket"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ws"
+)
+
+// farewellTimeout bounds the close frame after a panic.
+const farewellTimeout = time.Second
+
+// socket upgrades whoever the gate let in and runs a session until it ends.
+func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
+	return websocket.New(func(conn *websocket.Conn) {
+		admission, ok := conn.Locals(middleware.AdmissionLocal).(*middleware.Admission)
+		if !ok || !admission.Claim() {
+			return
+		}
+		defer admission.Release()
+		hub.Serve(conn.Conn, ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter})
+	}, websocket.Config{
+		Subprotocols: []string{ws.Version},
+		// The default would send the panic's text to the client.
+		RecoverHandler: func(conn *websocket.Conn) {
+			if reason := recover(); reason != nil {
+				logger.Error("socket handler panicked", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+				_ = conn.WriteControl(websocket.CloseMessage,
+					websocket.FormatCloseMessage(ws.CloseInternal, "something went wrong on the server"),
+					time.Now().Add(farewellTimeout))
+			}
+		},
+	})
+}

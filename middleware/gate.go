@@ -1,0 +1,224 @@
+package middleware
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+
+	"github.com/gatecast/gatecast/ratelimit"
+)
+
+const (
+	websocketVersion = "13"
+	// keyBytes is what a Sec-WebSocket-Key decodes to (RFC 6455, 4.2.1).
+	keyBytes = 16
+	// bearerProtocol begins the subprotocol that carries a browser's token.
+	bearerProtocol = "bearer."
+	// queryToken is the URL parameter that carries a token where allowed.
+	queryToken = "access_token"
+)
+
+// GateOptions are what the gate asks of those who come.
+type GateOptions struct {
+	Protocol        string // the subprotocol that we speak
+	Origins         Origins
+	Verifier        Verifier
+	AllowQueryToken bool
+	Draining        func() bool
+
+	HandshakeRate ratelimit.Rate
+	Handshakes    *ratelimit.Keyed // by address
+	Users         *ratelimit.Keyed // by user; what the Admission's Limiter comes from
+
+	Connections           int // sockets in all; 0 is unlimited
+	ConnectionsPerUser    int
+	ConnectionsPerAddress int
+}
+
+// Gate stands before a WebSocket. In this order: is the server going on, does
+// the address come too often, is it a handshake, does the page's origin belong
+// here, whose token is it, and is there room. Who passes has an Admission.
+// Everyone is refused before the upgrade, and each with an error of its own.
+type Gate struct {
+	// static after construction
+	opts       GateOptions
+	handshakes fiber.Handler
+	all        *ratelimit.Slots
+	ofUser     *ratelimit.Slots
+	ofAddress  *ratelimit.Slots
+}
+
+// NewGate makes a Gate.
+func NewGate(opts GateOptions) *Gate {
+	return &Gate{
+		opts:       opts,
+		handshakes: RateLimit("handshakes", opts.HandshakeRate, opts.Handshakes),
+		all:        ratelimit.NewSlots(opts.Connections),
+		ofUser:     ratelimit.NewSlots(opts.ConnectionsPerUser),
+		ofAddress:  ratelimit.NewSlots(opts.ConnectionsPerAddress),
+	}
+}
+
+// Handlers are the gate's steps before the one that upgrades.
+func (g *Gate) Handlers() []fiber.Handler {
+	return []fiber.Handler{g.open, g.handshakes, g.handshake, g.origin, g.credential, g.admit}
+}
+
+// Held is how many sockets the gate counts.
+func (g *Gate) Held() int { return g.all.Held() }
+
+func (g *Gate) open(c *fiber.Ctx) error {
+	if g.opts.Draining() {
+		return ErrDraining
+	}
+	return c.Next()
+}
+
+// handshake checks what RFC 6455, 4.2.1 asks of a request, since the library
+// lets some of it pass and answers the rest with one status.
+func (g *Gate) handshake(c *fiber.Ctx) error {
+	switch {
+	case !hasToken(c, fiber.HeaderUpgrade, "websocket") || !hasToken(c, fiber.HeaderConnection, "upgrade"):
+		return ErrNotWebSocket
+	case c.Get(fiber.HeaderSecWebSocketVersion) != websocketVersion:
+		return ErrWrongVersion
+	}
+	key, err := base64.StdEncoding.DecodeString(c.Get(fiber.HeaderSecWebSocketKey))
+	if err != nil || len(key) != keyBytes {
+		return &HandshakeError{"Sec-WebSocket-Key is not 16 bytes in base64"}
+	}
+	offered, err := offeredProtocols(c)
+	if err != nil {
+		return err
+	}
+	if len(offered) > 0 && !slices.Contains(offered, g.opts.Protocol) {
+		return &HandshakeError{"the subprotocol spoken here is " + g.opts.Protocol + "; offer it, beside bearer.TOKEN where the token comes that way"}
+	}
+	return c.Next()
+}
+
+func (g *Gate) origin(c *fiber.Ctx) error {
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !g.opts.Origins.allow(c, origin) {
+		return ErrForeignOrigin
+	}
+	return c.Next()
+}
+
+func (g *Gate) credential(c *fiber.Ctx) error {
+	token, err := g.token(c)
+	if err != nil {
+		return err
+	}
+	claims, err := g.opts.Verifier.Verify(token)
+	if err != nil {
+		return err
+	}
+	c.Locals(localClaims, claims)
+	g.strip(c)
+	return c.Next()
+}
+
+// strip takes the token out of the request: what is upgraded keeps its headers
+// for as long as the socket lives.
+func (g *Gate) strip(c *fiber.Ctx) {
+	header := &c.Request().Header
+	header.Del(fiber.HeaderAuthorization)
+	header.Del(fiber.HeaderCookie)
+	if len(header.Peek(fiber.HeaderSecWebSocketProtocol)) > 0 {
+		header.Set(fiber.HeaderSecWebSocketProtocol, g.opts.Protocol)
+	}
+	c.Request().URI().SetQueryString("")
+}
+
+// token finds the one credential that a handshake shows.
+func (g *Gate) token(c *fiber.Ctx) (string, error) {
+	var tokens []string
+	if token := bearerHeader(c); token != "" {
+		tokens = append(tokens, token)
+	}
+	offered, err := offeredProtocols(c)
+	if err != nil {
+		return "", err
+	}
+	for _, protocol := range offered {
+		if token, ok := strings.CutPrefix(protocol, bearerProtocol); ok {
+			tokens = append(tokens, token)
+		}
+	}
+	inURL := utils.CopyString(c.Query(queryToken))
+	if inURL != "" && g.opts.AllowQueryToken {
+		tokens = append(tokens, inURL)
+	}
+	switch {
+	case len(tokens) == 1:
+		return tokens[0], nil
+	case len(tokens) > 1:
+		return "", ErrManyTokens
+	case inURL != "":
+		return "", ErrQueryToken
+	case c.Get(fiber.HeaderCookie) != "" && c.Get(fiber.HeaderOrigin) == "":
+		return "", ErrCookieAlone
+	default:
+		return "", ErrNoToken
+	}
+}
+
+// admit takes a slot for the socket and the user's one Limiter. They are given
+// back by the Admission, or here where what follows does not upgrade.
+func (g *Gate) admit(c *fiber.Ctx) error {
+	claims, _ := ClaimsOf(c)
+	address := ratelimit.AddressKey(AddressOf(c))
+	if !g.all.Acquire("") {
+		return ErrFull
+	}
+	if !g.ofAddress.Acquire(address) {
+		g.all.Release("")
+		return ErrTooManyOfAddress
+	}
+	if !g.ofUser.Acquire(claims.Subject) {
+		g.ofAddress.Release(address)
+		g.all.Release("")
+		return ErrTooManyOfUser
+	}
+	limiter, release := g.opts.Users.Acquire(claims.Subject)
+	admission := newAdmission(claims, limiter, func() {
+		release()
+		g.ofUser.Release(claims.Subject)
+		g.ofAddress.Release(address)
+		g.all.Release("")
+	})
+	c.Locals(localAdmission, admission)
+	if err := c.Next(); err != nil {
+		admission.Release()
+		return err
+	}
+	return nil
+}
+
+// hasToken tells whether a header's comma-separated list holds token.
+func hasToken(c *fiber.Ctx, header, token string) bool {
+	for item := range strings.SplitSeq(c.Get(header), ",") {
+		if strings.EqualFold(strings.TrimSpace(item), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// offeredProtocols are all subprotocols that a handshake names.
+func offeredProtocols(c *fiber.Ctx) ([]string, error) {
+	var offered []string
+	for _, line := range c.Context().Request.Header.PeekAll(fiber.HeaderSecWebSocketProtocol) {
+		for item := range strings.SplitSeq(string(line), ",") {
+			item = strings.TrimSpace(item)
+			if item == "" || slices.Contains(offered, item) {
+				return nil, &HandshakeError{"Sec-WebSocket-Protocol names nothing, or the same twice"}
+			}
+			offered = append(offered, item)
+		}
+	}
+	return offered, nil
+}

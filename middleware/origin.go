@@ -1,0 +1,36 @@
+package middleware
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+)
+
+// Origins are the sites besides our own whose pages may call us. Each is
+// spelled as browsers spell it.
+type Origins []string
+
+// allow tells whether a request's Origin is our own or listed.
+func (o Origins) allow(c *fiber.Ctx, origin string) bool {
+	scheme := "http"
+	if isSecure(c) {
+		scheme = "https"
+	}
+	return origin == scheme+"://"+strings.ToLower(string(c.Request().Host())) || slices.Contains(o, origin)
+}
+
+// corsMaxAge is how long a browser remembers a preflight's answer, in seconds.
+const corsMaxAge = 600
+
+// CORS lets pages of the listed origins read our answers.
+func CORS(origins Origins) fiber.Handler {
+	return cors.New(cors.Config{
+		AllowOriginsFunc: func(origin string) bool { return slices.Contains(origins, origin) },
+		AllowMethods:     "GET,POST,PUT,DELETE",
+		AllowHeaders:     "Authorization,Content-Type,Idempotency-Key",
+		ExposeHeaders:    "Retry-After,RateLimit,RateLimit-Policy," + HeaderRequestID,
+		MaxAge:           corsMaxAge,
+	})
+}

@@ -1,0 +1,121 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, dir string) *store.SQLite {
+	t.Helper()
+	s, err := store.OpenSQLite(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestAccountsOutliveTheProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a folder", "100% new?")
+	ctx := context.Background()
+	alice := auth.Account{ID: "1", Username: "alice", PasswordHash: "$h", Role: "user", CreatedAt: time.UnixMilli(1_700_000_000_123).UTC()}
+
+	s, err := store.OpenSQLite(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AccountByUsername(ctx, "alice"); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("before: %v", err)
+	}
+	if err := s.CreateAccount(ctx, alice); err != nil {
+		t.Fatal(err)
+	}
+	again := alice
+	again.ID = "2"
+	if err := s.CreateAccount(ctx, again); !errors.Is(err, auth.ErrUsernameTaken) {
+		t.Errorf("the same name again: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, dir)
+	if err := s.SetPasswordHash(ctx, "1", "$new"); err != nil {
+		t.Fatal(err)
+	}
+	alice.PasswordHash = "$new"
+	for _, find := range []func() (auth.Account, error){
+		func() (auth.Account, error) { return s.AccountByUsername(ctx, "alice") },
+		func() (auth.Account, error) { return s.AccountByID(ctx, "1") },
+	} {
+		if got, err := find(); err != nil || got != alice {
+			t.Errorf("got %+v, %v; want %+v", got, err, alice)
+		}
+	}
+}
+
+// Sessions that expired are forgotten when new ones come, so the table does
+// not grow for ever.
+func TestExpiredSessionsAreForgotten(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := context.Background()
+	if err := s.CreateAccount(ctx, auth.Account{ID: "1", Username: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	start := time.UnixMilli(1_700_000_000_000)
+	session := auth.Session{ID: "old", AccountID: "1", RefreshHash: [32]byte{1}, CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
+	if err := s.CreateSession(ctx, session); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateSession(ctx, session); err == nil {
+		t.Fatal("the same session was kept twice")
+	}
+	session.CreatedAt = start.Add(2 * time.Hour) // the first has expired by now
+	if err := s.CreateSession(ctx, session); err != nil {
+		t.Fatalf("an expired session was not forgotten: %v", err)
+	}
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if _, err := store.OpenSQLite(t.Context(), dir); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("a second opening: %v", err)
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("the first one suffers: %v", err)
+	}
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	open(t, dir)
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %04o", path, info.Mode().Perm())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

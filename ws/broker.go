@@ -1,0 +1,21 @@
+package ws
+
+import "context"
+
+// Broker carries envelopes between nodes. It only hints: what it loses in a
+// channel with history, the log gives back.
+type Broker interface {
+	// Publish hands e to every subscriber on every node. Envelopes of one
+	// caller arrive in the order of its calls.
+	Publish(ctx context.Context, e Envelope) error
+	// Subscribe calls deliver with every envelope until stop is called.
+	// deliver does not block.
+	Subscribe(deliver func(Envelope)) (stop func())
+}
+
+// Envelope is one frame on its way to everyone in a channel.
+type Envelope struct {
+	Channel string
+	Except  string // client ID of the connection that it comes from, left out
+	Payload []byte // the frame as JSON; nobody changes it
+}

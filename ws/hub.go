@@ -1,0 +1,259 @@
+// Package ws is the realtime core: the frames of the protocol, a Session for
+// each connection, and the Hub where they meet in channels.
+//
+// A frame's way in: Session.readLoop, receive (size and text), parseFrame,
+// the limiter, the type's Handler, Rules, and for a message the Broker. Its
+// way out: Hub.deliver encodes it once and puts the same bytes into every
+// member's outbox, which that Session's writeLoop empties.
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/ratelimit"
+)
+
+// Options of a Hub.
+type Options struct {
+	Rules         *Rules
+	Broker        Broker
+	AutoSubscribe []string // channels that every session joins first
+
+	MessageBytes  int            // size of a client's frame; 0 is unlimited
+	Subscriptions int            // channels of a session; 0 is unlimited
+	Violations    int            // refused frames within 10 s that close; 0 never closes
+	QueueBytes    int            // bytes that wait for a session; 0 is unlimited
+	DetailMax     int            // users that a presence list names
+	Messages      ratelimit.Rate // told to clients; Entry.Limiter enforces it
+
+	PingInterval time.Duration // between pings
+	PingTimeout  time.Duration // for the answer; below PingInterval
+	WriteTimeout time.Duration // of one write
+	CloseTimeout time.Duration // for the peer's goodbye
+
+	Hooks  Hooks
+	Frames map[string]FrameType // beside the protocol's own
+	Logger *slog.Logger
+	Now    func() time.Time // nil means time.Now
+}
+
+// Hooks let a program decide at the doors. A nil hook lets everyone through; an
+// *Error that a hook returns is what the client is told. They run on the
+// session's own goroutine and hold up nobody else.
+type Hooks struct {
+	Connect    func(ctx context.Context, s *Session) error // an error closes with 4403
+	Subscribe  func(ctx context.Context, s *Session, channel string) error
+	Publish    func(ctx context.Context, s *Session, m Message) error
+	Disconnect func(s *Session)
+}
+
+// Message is something that a session wants to publish.
+type Message struct {
+	Channel string
+	Event   string
+	Data    []byte // JSON
+}
+
+// Entry is what the gate found out about a connection before it let it in.
+type Entry struct {
+	Claims auth.Claims
+	// Limiter is the user's one Limiter. Its buckets are messages and bytes,
+	// in this order.
+	Limiter *ratelimit.Limiter
+}
+
+// Hub is where the sessions of this node meet. It is safe for concurrent use.
+type Hub struct {
+	// static after construction
+	opts        Options
+	frames      map[string]FrameType
+	unsubscribe func() // from the broker
+
+	running sync.WaitGroup // sessions that Serve has not returned from
+
+	mu       sync.RWMutex // guards the rest
+	draining bool
+	sessions map[*Session]struct{}
+	channels map[string]*channel
+}
+
+// NewHub makes a Hub that listens to its broker until Shutdown.
+func NewHub(opts Options) (*Hub, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	h := &Hub{
+		opts:     opts,
+		frames:   protocolFrames(),
+		sessions: make(map[*Session]struct{}),
+		channels: make(map[string]*channel),
+	}
+	for name, frame := range opts.Frames {
+		if _, taken := h.frames[name]; taken {
+			return nil, fmt.Errorf("ws: frame type %q is the protocol's own", name)
+		}
+		h.frames[name] = frame
+	}
+	for _, name := range opts.AutoSubscribe {
+		if _, _, err := ParseChannel(name); err != nil {
+			return nil, fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
+		}
+	}
+	h.unsubscribe = opts.Broker.Subscribe(h.deliver)
+	return h, nil
+}
+
+// Serve runs a session on conn until it ends. The caller owns conn and may
+// give it away once Serve has returned: nothing touches it any more.
+func (h *Hub) Serve(conn *websocket.Conn, entry Entry) {
+	s := newSession(h, conn, entry)
+	if !h.add(s) {
+		_, _ = s.net.Write(closeFrame(CloseRestart, reasonRestart)) // as a courtesy
+		return
+	}
+	defer h.remove(s)
+	s.run()
+}
+
+func (h *Hub) add(s *Session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return false
+	}
+	h.running.Add(1)
+	h.sessions[s] = struct{}{}
+	return true
+}
+
+func (h *Hub) remove(s *Session) {
+	h.mu.Lock()
+	delete(h.sessions, s)
+	h.mu.Unlock()
+	h.running.Done()
+}
+
+// enter gives the channel of that name, made where it is missing, and keeps it
+// until leave.
+func (h *Hub) enter(name string) *channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.channels[name]
+	if c == nil {
+		c = newChannel(name)
+		h.channels[name] = c
+	}
+	c.users++
+	return c
+}
+
+func (h *Hub) leave(c *channel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.users--; c.users == 0 {
+		delete(h.channels, c.name)
+	}
+}
+
+func (h *Hub) channel(name string) *channel {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.channels[name]
+}
+
+// deliver is what the broker calls.
+func (h *Hub) deliver(e Envelope) {
+	if c := h.channel(e.Channel); c != nil {
+		c.broadcast(wireFrame(opText, e.Payload), e.Except)
+	}
+}
+
+// Presence is who is in a channel, as far as one list goes.
+func (h *Hub) Presence(channel string) Presence {
+	p := Presence{Users: []User{}}
+	if c := h.channel(channel); c != nil {
+		c.view(func(o occupants) { p = o.list(h.opts.DetailMax) })
+	}
+	return p
+}
+
+// Sessions is how many sessions there are.
+func (h *Hub) Sessions() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.sessions)
+}
+
+// Draining tells whether Shutdown has begun.
+func (h *Hub) Draining() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.draining
+}
+
+const (
+	reasonRestart = "the server restarts"
+	// closesPerMs paces a shutdown, so that not all clients come back at once.
+	closesPerMs = 1
+)
+
+// Shutdown lets no session in any more, closes those that are there with 1012,
+// one after another, and waits until the last has ended. When ctx ends first
+// it cuts them off and answers ctx's error.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.Drain()
+	h.mu.RLock()
+	sessions := maps.Clone(h.sessions)
+	h.mu.RUnlock()
+
+	ended := make(chan struct{})
+	go func() {
+		h.running.Wait()
+		close(ended)
+	}()
+	h.closeAll(ctx, sessions)
+	var err error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(errors.New("ws: some sessions had to be cut off"), ctx.Err())
+		for s := range sessions {
+			s.cut()
+		}
+		<-ended
+	}
+	h.unsubscribe()
+	return err
+}
+
+// Drain lets no session in any more and leaves those that are there alone.
+func (h *Hub) Drain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+}
+
+func (h *Hub) closeAll(ctx context.Context, sessions map[*Session]struct{}) {
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	n := 0
+	for s := range sessions {
+		s.Close(CloseRestart, reasonRestart)
+		if n++; n%closesPerMs == 0 {
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+				return // the rest is cut off
+			}
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package ws
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Version is the protocol's name, offered and echoed as WebSocket subprotocol.
+const Version = "gatecast.v1"
+
+// DefaultChannel is where chat and typing go that name no channel.
+const DefaultChannel = "lobby"
+
+// Frame types that clients send. docs/protocol.md describes each.
+const (
+	TypeSubscribe   = "subscribe"
+	TypeUnsubscribe = "unsubscribe"
+	TypePublish     = "publish"
+	TypeChat        = "chat" // also what the server relays
+	TypeTyping      = "typing"
+	TypePresence    = "presence" // also the reply
+	TypePing        = "ping"
+)
+
+// Frame types that only the server sends.
+const (
+	TypeWelcome      = "welcome"
+	TypeSubscribed   = "subscribed"
+	TypeUnsubscribed = "unsubscribed"
+	TypeAck          = "ack"
+	TypeMessage      = "message"
+	TypeUserJoined   = "user_joined"
+	TypeUserLeft     = "user_left"
+	TypePong         = "pong"
+	TypeError        = "error"
+)
+
+const (
+	// DefaultEvent is the event of a publish that names none.
+	DefaultEvent = "message"
+
+	maxDepth      = 32  // levels of JSON nesting
+	maxID         = 64  // bytes of a frame's id as JSON
+	maxKey        = 128 // bytes of an idempotency key
+	maxEvent      = 64  // bytes of an event's name
+	maxChannel    = 255 // bytes of a channel's name
+	maxReason     = 123 // bytes of a close frame's reason (RFC 6455, 5.5)
+	violationSpan = 10 * time.Second
+)
+
+// What a frame costs in tokens of the message bucket.
+const (
+	costMessage = 1
+	costTyping  = 0.2
+	costPing    = 0.1
+)
+
+// sender is who a message comes from, as the token says.
+type sender struct {
+	ClientID string `json:"clientId"`
+	UserID   string `json:"userId"`
+	Username string `json:"username"`
+}
+
+type welcomeFrame struct {
+	Type string `json:"type"`
+	sender
+	Message     string    `json:"message"`
+	ExpiresAt   timestamp `json:"expiresAt"`
+	HeartbeatMs int64     `json:"heartbeatMs"`
+	Limits      limits    `json:"limits"`
+}
+
+// limits are what a client may want to know before it runs into them; 0 is
+// unlimited.
+type limits struct {
+	MessageBytes  int         `json:"messageBytes"`
+	Subscriptions int         `json:"subscriptions"`
+	Messages      messageRate `json:"messages"`
+}
+
+type messageRate struct {
+	Rate  float64 `json:"rate"` // a second
+	Burst int     `json:"burst"`
+}
+
+type chatFrame struct {
+	Type    string `json:"type"`
+	Channel string `json:"channel"`
+	sender
+	Message   string    `json:"message"`
+	Timestamp timestamp `json:"timestamp"`
+	Key       string    `json:"key,omitempty"`
+}
+
+// messageFrame is a message frame without its data, which is put in behind
+// byte for byte.
+type messageFrame struct {
+	Type    string `json:"type"`
+	Channel string `json:"channel"`
+	Event   string `json:"event"`
+	sender
+	Timestamp timestamp `json:"timestamp"`
+	Key       string    `json:"key,omitempty"`
+}
+
+type typingFrame struct {
+	Type    string `json:"type"`
+	Channel string `json:"channel"`
+	sender
+	IsTyping  bool      `json:"isTyping"`
+	Timestamp timestamp `json:"timestamp"`
+}
+
+// crossingFrame is user_joined and user_left.
+type crossingFrame struct {
+	Type    string `json:"type"`
+	Channel string `json:"channel"`
+	sender
+	Message   string    `json:"message"`
+	Timestamp timestamp `json:"timestamp"`
+}
+
+type subscribedFrame struct {
+	Type     string          `json:"type"`
+	ID       json.RawMessage `json:"id,omitempty"`
+	Channel  string          `json:"channel"`
+	Presence *Presence       `json:"presence,omitempty"`
+}
+
+type presenceFrame struct {
+	Type    string          `json:"type"`
+	ID      json.RawMessage `json:"id,omitempty"`
+	Channel string          `json:"channel"`
+	Presence
+}
+
+// replyFrame is a reply that says no more than that: unsubscribed, ack, pong.
+type replyFrame struct {
+	Type      string          `json:"type"`
+	ID        json.RawMessage `json:"id,omitempty"`
+	Channel   string          `json:"channel,omitempty"`
+	Timestamp timestamp       `json:"timestamp,omitzero"`
+}
+
+type errorFrame struct {
+	Type         string          `json:"type"`
+	Code         string          `json:"code"`
+	Message      string          `json:"message"`
+	ID           json.RawMessage `json:"id,omitempty"`
+	Channel      string          `json:"channel,omitempty"`
+	RetryAfterMs int64           `json:"retryAfterMs,omitempty"`
+}
+
+// timestamp is ISO 8601 in UTC with milliseconds, as JavaScript writes it.
+type timestamp time.Time
+
+func (t timestamp) IsZero() bool { return time.Time(t).IsZero() }
+
+func (t timestamp) MarshalJSON() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
+}
+
+// withData puts data into an encoded frame as its last member, untouched.
+func withData(frame []byte, data json.RawMessage) []byte {
+	const member = `,"data":`
+	whole := make([]byte, 0, len(frame)+len(member)+len(data))
+	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
+	whole = append(whole, member...)
+	whole = append(whole, data...)
+	return append(whole, '}')
+}
