@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -404,6 +404,24 @@ func (s *server) rawConn() net.Conn {
 	return conn
 }
 
+// readAnswer reads the response to a request of that method.
+func readAnswer(t *testing.T, conn net.Conn, method string) answer {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("reading a response: %v", err)
+	}
+	a := answer{status: response.StatusCode, header: response.Header}
+	if a.status != http.StatusSwitchingProtocols {
+		data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		if err != nil {
+			t.Fatalf("reading a body: %v", err)
+		}
+		a.body = string(data)
+	}
+	return a
+}
+
 // eventually polls until ok holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -418,5 +436,3 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
-
-func escape(s string) string { return url.QueryEscape(s) }
