@@ -246,6 +246,7 @@ type peer struct {
 	name   string
 	conn   *websocket.Conn
 	frames chan frame
+	raw    chan string   // the same as text
 	closed chan struct{} // after which closeErr is set
 	err    error
 }
@@ -277,7 +278,7 @@ func (s *server) dial(token string) *peer {
 }
 
 func newPeer(t *testing.T, conn *websocket.Conn) *peer {
-	p := &peer{t: t, conn: conn, frames: make(chan frame, 10_000), closed: make(chan struct{})}
+	p := &peer{t: t, conn: conn, frames: make(chan frame, 10_000), raw: make(chan string, 10_000), closed: make(chan struct{})}
 	go p.read()
 	t.Cleanup(func() {
 		_ = conn.Close()
@@ -290,12 +291,14 @@ func (p *peer) read() {
 	defer close(p.closed)
 	defer close(p.frames)
 	for {
-		var f frame
 		_, data, err := p.conn.ReadMessage()
-		if err == nil {
-			err = json.Unmarshal(data, &f)
-		}
 		if err != nil {
+			p.err = err
+			return
+		}
+		p.raw <- string(data)
+		var f frame
+		if err := json.Unmarshal(data, &f); err != nil {
 			p.err = err
 			return
 		}
@@ -348,6 +351,18 @@ func (p *peer) ask(text string) frame {
 		if f := p.next(); f["id"] == sent["id"] {
 			return f
 		}
+	}
+}
+
+// text is the next frame as it came.
+func (p *peer) text() string {
+	p.t.Helper()
+	select {
+	case text := <-p.raw:
+		return text
+	case <-time.After(patience):
+		p.t.Fatalf("%s waits for a frame in vain", p.name)
+		return ""
 	}
 }
 
