@@ -41,7 +41,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	app := newApp(c, db, keys, hub, logger)
+	i := newInstance(c, db, keys, hub, logger)
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
@@ -49,30 +49,38 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	}
 	announce(logger, c, listener.Addr())
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(listener) }()
+	go func() { served <- i.app.Listener(listener) }()
 	select {
 	case err = <-served: // it cannot go on
-		drain(c.ShutdownTimeout, app, hub, logger)
+		i.drain(c.ShutdownTimeout, logger)
 		return err
 	case <-ctx.Done():
-		drain(c.ShutdownTimeout, app, hub, logger)
+		i.drain(c.ShutdownTimeout, logger)
 		return <-served
 	}
 }
 
+// instance is a wired server.
+type instance struct {
+	app   *fiber.App
+	hub   *ws.Hub
+	gate  *middleware.Gate
+	users *ratelimit.Keyed
+}
+
 // drain ends in this order: no new sockets, goodbye to those there are, then
-// requests.
-func drain(timeout time.Duration, app *fiber.App, hub *ws.Hub, logger *slog.Logger) {
-	logger.Info("stopping", "sockets", hub.Sessions())
+// requests. What its last line counts is 0 unless something was not given back.
+func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
+	logger.Info("stopping", "sockets", i.hub.Sessions())
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := hub.Shutdown(ctx); err != nil {
+	if err := i.hub.Shutdown(ctx); err != nil {
 		logger.Warn("not every socket said goodbye", "error", err)
 	}
-	if err := app.ShutdownWithContext(ctx); err != nil {
+	if err := i.app.ShutdownWithContext(ctx); err != nil {
 		logger.Warn("not every request was finished", "error", err)
 	}
-	logger.Info("stopped")
+	logger.Info("stopped", "sockets", i.hub.Sessions(), "slots", i.gate.Held(), "limiters", i.users.Held())
 }
 
 func keySet(c config.Config) (*auth.KeySet, error) {
@@ -117,47 +125,65 @@ func newHub(c config.Config, logger *slog.Logger) (*ws.Hub, error) {
 	return hub, nil
 }
 
-func newApp(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *fiber.App {
+func newInstance(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *instance {
 	tokens := auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
 	verifier := auth.NewVerifier(keys, tokens)
 	hasher := auth.NewHasher(auth.HasherOptions{
 		MinLength: c.Auth.PasswordMin, MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses,
 		Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
 	})
-	keyed := func(rates ...config.Rate) *ratelimit.Keyed {
-		opts := ratelimit.Options{Capacity: c.Limits.Keys}
-		for _, r := range rates {
-			opts.Rates = append(opts.Rates, bucket(r))
-		}
-		return ratelimit.NewKeyed(opts)
-	}
-	return handlers.New(handlers.Options{
-		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), c.Auth.RefreshTTL),
-		Verifier: verifier,
-		Hub:      hub,
-		Gate: middleware.NewGate(middleware.GateOptions{
-			Protocol: ws.Version, Origins: c.HTTP.Origins, Verifier: verifier,
-			AllowQueryToken: c.Auth.AllowQueryToken, Draining: hub.Draining,
-			HandshakeRate: bucket(c.Limits.Handshakes), Handshakes: keyed(c.Limits.Handshakes),
-			Users:       keyed(c.Limits.Messages, c.Limits.Bytes),
-			Connections: c.Limits.Connections, ConnectionsPerUser: c.Limits.ConnectionsPerUser,
-			ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
-		}),
-		Ready: func(ctx context.Context) error {
-			if hub.Draining() {
-				return middleware.ErrDraining
-			}
-			return db.Ping(ctx)
-		},
+	users := keyed(c, c.Limits.Messages, c.Limits.Bytes)
+	gate := middleware.NewGate(middleware.GateOptions{
+		Protocol:              ws.Version,
+		Origins:               c.HTTP.Origins,
+		Verifier:              verifier,
+		AllowQueryToken:       c.Auth.AllowQueryToken,
+		Draining:              hub.Draining,
+		HandshakeRate:         bucket(c.Limits.Handshakes),
+		Handshakes:            keyed(c, c.Limits.Handshakes),
+		Users:                 users,
+		Connections:           c.Limits.Connections,
+		ConnectionsPerUser:    c.Limits.ConnectionsPerUser,
+		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
+	})
+	app := handlers.New(handlers.Options{
+		Accounts:       auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), c.Auth.RefreshTTL),
+		Verifier:       verifier,
+		Hub:            hub,
+		Gate:           gate,
+		Ready:          readiness(hub, db),
 		Logger:         logger,
 		Origins:        c.HTTP.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
-		LoginRate:      bucket(c.Limits.Login), Logins: keyed(c.Limits.Login),
-		RegisterRate: bucket(c.Limits.Register), Registrations: keyed(c.Limits.Register),
-		ReadTimeout: c.HTTP.ReadTimeout, WriteTimeout: c.HTTP.WriteTimeout,
-		IdleTimeout: c.HTTP.IdleTimeout, RequestTimeout: c.HTTP.RequestTimeout,
-		HeaderBytes: c.HTTP.HeaderBytes, BodyBytes: c.HTTP.BodyBytes,
+		LoginRate:      bucket(c.Limits.Login),
+		Logins:         keyed(c, c.Limits.Login),
+		RegisterRate:   bucket(c.Limits.Register),
+		Registrations:  keyed(c, c.Limits.Register),
+		ReadTimeout:    c.HTTP.ReadTimeout,
+		WriteTimeout:   c.HTTP.WriteTimeout,
+		IdleTimeout:    c.HTTP.IdleTimeout,
+		RequestTimeout: c.HTTP.RequestTimeout,
+		HeaderBytes:    c.HTTP.HeaderBytes,
+		BodyBytes:      c.HTTP.BodyBytes,
 	})
+	return &instance{app, hub, gate, users}
+}
+
+func readiness(hub *ws.Hub, db *store.SQLite) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if hub.Draining() {
+			return middleware.ErrDraining
+		}
+		return db.Ping(ctx)
+	}
+}
+
+func keyed(c config.Config, rates ...config.Rate) *ratelimit.Keyed {
+	opts := ratelimit.Options{Capacity: c.Limits.Keys}
+	for _, r := range rates {
+		opts.Rates = append(opts.Rates, bucket(r))
+	}
+	return ratelimit.NewKeyed(opts)
 }
 
 func bucket(r config.Rate) ratelimit.Rate {

@@ -53,7 +53,7 @@ func startIn(t *testing.T, dir string, flags ...string) *server {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{t: t, dir: dir, logs: newLogs()}
 	args := append([]string{"gatecast",
-		"--port=0", "--host=127.0.0.1", "--data-dir=" + dir,
+		"--log.level=debug", "--port=0", "--host=127.0.0.1", "--data-dir=" + dir,
 		"--limits.handshakes.rate=0", "--limits.login.rate=0", "--limits.register.rate=0",
 		"--limits.messages.rate=0", "--limits.bytes.rate=0", "--limits.connections-per-address=0",
 	}, flags...)
@@ -66,6 +66,9 @@ func startIn(t *testing.T, dir string, flags ...string) *server {
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
 			t.Errorf("the server stopped with: %v", err)
+		}
+		if s.addr != "" && !s.logged(`"msg":"stopped","sockets":0,"slots":0,"limiters":0`) {
+			t.Errorf("the server did not give everything back: %s", s.lastLog())
 		}
 	})
 	select {
@@ -107,6 +110,14 @@ func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
+}
+
+// logged tells whether the server has logged text.
+func (s *server) logged(text string) bool { return strings.Contains(s.logs.String(), text) }
+
+func (s *server) lastLog() string {
+	lines := strings.Split(strings.TrimSpace(s.logs.String()), "\n")
+	return lines[len(lines)-1]
 }
 
 // answer is a response, read whole.

@@ -69,6 +69,9 @@ type Entry struct {
 	// Limiter is the user's one Limiter. Its buckets are messages and bytes,
 	// in this order.
 	Limiter *ratelimit.Limiter
+	// Release gives back what the gate took for this connection. The Hub calls
+	// it once, when the session is over; nil does nothing.
+	Release func()
 }
 
 // Hub is where the sessions of this node meet. It is safe for concurrent use.
@@ -117,6 +120,7 @@ func NewHub(opts Options) (*Hub, error) {
 func (h *Hub) Serve(conn *websocket.Conn, entry Entry) {
 	s := newSession(h, conn, entry)
 	if !h.add(s) {
+		s.release()
 		_, _ = s.net.Write(closeFrame(CloseRestart, reasonRestart)) // as a courtesy
 		return
 	}
@@ -139,6 +143,7 @@ func (h *Hub) remove(s *Session) {
 	h.mu.Lock()
 	delete(h.sessions, s)
 	h.mu.Unlock()
+	s.release() // before the session counts as ended, so that Shutdown waits for it
 	h.running.Done()
 }
 

@@ -30,6 +30,7 @@ type Session struct {
 	conn     *websocket.Conn // read by readLoop; used by nobody after run
 	net      net.Conn        // under conn; written by writeLoop
 	out      *outbox
+	release  func()          // gives back what the gate took
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
 
@@ -42,10 +43,13 @@ type Session struct {
 }
 
 func newSession(h *Hub, conn *websocket.Conn, e Entry) *Session {
+	if e.Release == nil {
+		e.Release = func() {}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Session{
 		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
-		conn: conn, net: conn.NetConn(), out: newOutbox(h.opts.QueueBytes),
+		conn: conn, net: conn.NetConn(), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
 		channels:   make(map[string]*channel),
 		violations: violations{limit: h.opts.Violations},
@@ -65,6 +69,7 @@ func (s *Session) Close(code int, reason string) { s.finish(code, reason, true) 
 
 func (s *Session) finish(code int, reason string, flush bool) {
 	if s.out.finish(closeFrame(code, reason), flush) {
+		s.hub.opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.claims.Subject, "code", code, "reason", reason)
 		deadline := time.Now().Add(s.hub.opts.CloseTimeout)
 		_ = s.net.SetDeadline(deadline) // an error means that it is closed
 	}
