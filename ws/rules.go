@@ -31,7 +31,7 @@ type Rules struct{ byPattern map[string]Rule }
 // NewRules checks patterns and roles.
 func NewRules(byPattern map[string]Rule) (*Rules, error) {
 	for pattern, rule := range byPattern {
-		if _, _, err := ParseChannel(strings.TrimSuffix(pattern, "*") + "x"); err != nil || strings.Contains(strings.TrimSuffix(pattern, ":*"), "*") {
+		if !isPattern(pattern) {
 			return nil, fmt.Errorf("ws: %q is neither a channel's name nor namespace:*", pattern)
 		}
 		for action, roles := range rule {
@@ -43,6 +43,14 @@ func NewRules(byPattern map[string]Rule) (*Rules, error) {
 		}
 	}
 	return &Rules{byPattern}, nil
+}
+
+func isPattern(s string) bool {
+	if namespace, ok := strings.CutSuffix(s, ":*"); ok {
+		return isNamespace(namespace)
+	}
+	_, _, err := ParseChannel(s)
+	return err == nil
 }
 
 // Allow answers nil where a rule lets the bearer of claims do action in

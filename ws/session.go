@@ -3,9 +3,11 @@ package ws
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -27,8 +29,8 @@ type Session struct {
 	clientID string
 	claims   auth.Claims
 	limiter  *ratelimit.Limiter
-	conn     *websocket.Conn // read by readLoop; used by nobody after run
-	net      net.Conn        // under conn; written by writeLoop
+	conn     *websocket.Conn // used by readLoop alone, and by nobody after run
+	net      net.Conn        // the raw connection; written by writeLoop, deadlines by all
 	out      *outbox
 	release  func()          // gives back what the gate took
 	ctx      context.Context // ends with the session
@@ -49,11 +51,22 @@ func newSession(h *Hub, conn *websocket.Conn, e Entry) *Session {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Session{
 		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
-		conn: conn, net: conn.NetConn(), out: newOutbox(h.opts.QueueBytes), release: e.Release,
+		conn: conn, net: rawConn(conn), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
 		channels:   make(map[string]*channel),
 		violations: violations{limit: h.opts.Violations},
 	}
+}
+
+// rawConn is the connection that fasthttp's own, which goes back to a pool
+// after the handler, wraps. A Close that comes from elsewhere just as the
+// session ends may still hold it: at worst it finds it closed, and never
+// another client's.
+func rawConn(conn *websocket.Conn) net.Conn {
+	if hijacked, ok := conn.NetConn().(interface{ UnsafeConn() net.Conn }); ok {
+		return hijacked.UnsafeConn()
+	}
+	return conn.NetConn()
 }
 
 // ClientID names the connection.
@@ -61,6 +74,25 @@ func (s *Session) ClientID() string { return s.clientID }
 
 // Claims are what the user's token says.
 func (s *Session) Claims() auth.Claims { return s.claims }
+
+// Reply answers f with a frame of the given type: the members of fields, and
+// f's id where it has one.
+func (s *Session) Reply(f Frame, frameType string, fields map[string]any) error {
+	reply := maps.Clone(fields)
+	if reply == nil {
+		reply = make(map[string]any)
+	}
+	reply["type"] = frameType
+	if len(f.ID) > 0 {
+		reply["id"] = f.ID
+	}
+	payload, err := json.Marshal(reply)
+	if err != nil {
+		return fmt.Errorf("ws: encoding a %s frame: %w", frameType, err)
+	}
+	s.push(wireFrame(opText, payload))
+	return nil
+}
 
 // Close sends what is waiting and a close frame, and ends the session when the
 // peer has said goodbye or CloseTimeout is over. It does not wait for that,

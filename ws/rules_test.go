@@ -1,0 +1,59 @@
+package ws_test
+
+import (
+	"testing"
+
+	"github.com/gatecast/gatecast/auth"
+	"github.com/gatecast/gatecast/ws"
+)
+
+func TestNewRulesChecksPatternsAndRoles(t *testing.T) {
+	for pattern, ok := range map[string]bool{
+		"lobby": true, "room:*": true, "room:42": true, "a-b_c:*": true,
+		"*": false, "": false, "room:*:x": false, "room*": false, "*:room": false, "Room:*": false, "room:a*": false, "room:": false,
+	} {
+		if _, err := ws.NewRules(map[string]ws.Rule{pattern: {}}); (err == nil) != ok {
+			t.Errorf("pattern %q: %v", pattern, err)
+		}
+	}
+	if _, err := ws.NewRules(map[string]ws.Rule{"lobby": {ws.ActionPublish: {"king"}}}); err == nil {
+		t.Error("a role that does not exist is taken")
+	}
+}
+
+// The exact rule wins over the namespace's, also where it allows less; owner
+// is who the channel is named after, and no token can claim to be it.
+func TestRulesAllow(t *testing.T) {
+	rules, err := ws.NewRules(map[string]ws.Rule{
+		"room:*":    {ws.ActionSubscribe: {"user"}},
+		"room:vip":  {ws.ActionSubscribe: {"admin"}},
+		"user:*":    {ws.ActionSubscribe: {"owner"}},
+		"user:open": {ws.ActionSubscribe: {"user", "owner"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := auth.Claims{Subject: "alice", Role: "user"}
+	for _, row := range []struct {
+		claims  auth.Claims
+		channel string
+		ok      bool
+	}{
+		{alice, "room:1", true},
+		{alice, "room:vip", false},
+		{auth.Claims{Subject: "root", Role: "admin"}, "room:vip", true},
+		{auth.Claims{Subject: "root", Role: "admin"}, "room:1", false},
+		{alice, "user:alice", true},
+		{alice, "user:bob", false},
+		{alice, "user:alice:x", false},
+		{alice, "user:open", true},
+		{alice, "user", false},
+		{auth.Claims{Subject: "", Role: "owner"}, "user:bob", false},
+		{auth.Claims{Subject: "eve", Role: "owner"}, "user:bob", false},
+		{auth.Claims{}, "room:1", false},
+	} {
+		if err := rules.Allow(ws.ActionSubscribe, row.channel, row.claims); (err == nil) != row.ok {
+			t.Errorf("%+v in %s: %v", row.claims, row.channel, err)
+		}
+	}
+}
