@@ -55,9 +55,15 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		i.drain(c.ShutdownTimeout, logger)
 		return err
 	case <-ctx.Done():
-		i.drain(c.ShutdownTimeout, logger)
-		return <-served
 	}
+	i.drain(c.ShutdownTimeout, logger)
+	// A stop that comes before Fiber has begun to serve finds nothing to shut
+	// down: it must find the listener closed.
+	_ = listener.Close()
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // instance is a wired server.

@@ -46,6 +46,16 @@ func TestShutdownO1(t *testing.T) {
 	}
 }
 
+// A stop that comes as early as it can is a stop too.
+func TestStopRightAfterStart(t *testing.T) {
+	dir := t.TempDir()
+	for range 30 {
+		if err := startIn(t, dir).stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // O1: while it drains, the server is not ready and lets no socket in.
 func TestDrainingRefusesO1(t *testing.T) {
 	s := start(t, "--socket.close-timeout=3s")

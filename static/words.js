@@ -1,0 +1,127 @@
+// What the page says, in the languages it speaks. {name} is filled in.
+
+const english = {
+  language: 'Language',
+  doorTitle: 'Come in',
+  doorText: 'Log in to talk in the lobby, or sign up with a new name.',
+  username: 'Username',
+  password: 'Password',
+  passwordHint: 'For a new name: 8 characters or more.',
+  logIn: 'Log in',
+  signUp: 'Sign up',
+  logOut: 'Log out',
+  online: 'Online',
+  messages: 'Messages',
+  message: 'Message',
+  messagePlaceholder: 'Write a message',
+  send: 'Send',
+  you: 'you',
+  joined: '{name} joined',
+  left: '{name} left',
+  typingOne: '{name} is typing…',
+  typingMany: '{name} are typing…',
+  and: ' and ',
+  others: '{n} more',
+  sending: 'sending…',
+  notSent: 'not sent',
+  reconnected: 'Connected again. What was said meanwhile is not shown.',
+  comeAgain: 'Please log in again.',
+  unreachable: 'The server cannot be reached. Is it running?',
+
+  'status.initial': 'Not connected',
+  'status.connecting': 'Connecting…',
+  'status.connected': 'Connected',
+  'status.reconnecting': 'Connection lost, trying again…',
+  'status.disconnected': 'Not connected',
+  'status.failed': 'Not connected',
+
+  'error.bad_credentials': 'Wrong username or password.',
+  'error.username_taken': 'This username is taken. Choose another, or log in.',
+  'error.invalid_username': 'This username cannot be taken: use letters, digits and no spaces, 64 at most.',
+  'error.invalid_password': 'This password cannot be taken: use 8 characters or more.',
+  'error.rate_limited': 'Too fast. Try again in {n} s.',
+  'error.busy': 'The server is busy. Try again in a moment.',
+  'error.forbidden': 'You may not do this here.',
+  'error.disconnected': 'The message was not sent: the connection was lost.',
+  'error.timeout': 'No answer came. The message may not have been sent.',
+  'error.any': 'This did not work: {detail}',
+}
+
+const vietnamese = {
+  language: 'Ngôn ngữ',
+  doorTitle: 'Mời vào',
+  doorText: 'Đăng nhập để trò chuyện ở sảnh, hoặc đăng ký tên mới.',
+  username: 'Tên đăng nhập',
+  password: 'Mật khẩu',
+  passwordHint: 'Với tên mới: từ 8 ký tự trở lên.',
+  logIn: 'Đăng nhập',
+  signUp: 'Đăng ký',
+  logOut: 'Đăng xuất',
+  online: 'Đang trực tuyến',
+  messages: 'Tin nhắn',
+  message: 'Tin nhắn',
+  messagePlaceholder: 'Nhập tin nhắn',
+  send: 'Gửi',
+  you: 'bạn',
+  joined: '{name} đã tham gia',
+  left: '{name} đã rời đi',
+  typingOne: '{name} đang gõ…',
+  typingMany: '{name} đang gõ…',
+  and: ' và ',
+  others: '{n} người khác',
+  sending: 'đang gửi…',
+  notSent: 'chưa gửi được',
+  reconnected: 'Đã kết nối lại. Tin nhắn trong lúc mất kết nối không được hiển thị.',
+  comeAgain: 'Vui lòng đăng nhập lại.',
+  unreachable: 'Không kết nối được tới máy chủ. Máy chủ có đang chạy không?',
+
+  'status.initial': 'Chưa kết nối',
+  'status.connecting': 'Đang kết nối…',
+  'status.connected': 'Đã kết nối',
+  'status.reconnecting': 'Mất kết nối, đang thử lại…',
+  'status.disconnected': 'Chưa kết nối',
+  'status.failed': 'Chưa kết nối',
+
+  'error.bad_credentials': 'Sai tên đăng nhập hoặc mật khẩu.',
+  'error.username_taken': 'Tên này đã có người dùng. Hãy chọn tên khác hoặc đăng nhập.',
+  'error.invalid_username': 'Không dùng được tên này: chỉ dùng chữ, số, không có dấu cách, tối đa 64 ký tự.',
+  'error.invalid_password': 'Không dùng được mật khẩu này: hãy dùng từ 8 ký tự trở lên.',
+  'error.rate_limited': 'Nhanh quá. Hãy thử lại sau {n} giây.',
+  'error.busy': 'Máy chủ đang bận. Hãy thử lại sau giây lát.',
+  'error.forbidden': 'Bạn không có quyền làm việc này.',
+  'error.disconnected': 'Tin nhắn chưa được gửi: mất kết nối.',
+  'error.timeout': 'Không có trả lời. Có thể tin nhắn chưa được gửi.',
+  'error.any': 'Không thực hiện được: {detail}',
+}
+
+/** @type {Record<string, Record<string, string>>} */
+export const languages = { en: english, vi: vietnamese }
+
+let words = english
+
+/** The language that this visitor chose before, or that the browser asks for. */
+export function preferredLanguage() {
+  const wished = [localStorage.getItem('language'), ...navigator.languages.map((tag) => tag.slice(0, 2))]
+  return wished.find((tag) => tag !== null && tag in languages) ?? 'en'
+}
+
+/** Speaks a language from now on, in everything that is on the page already. */
+export function speak(/** @type {string} */ language) {
+  words = languages[language]
+  localStorage.setItem('language', language)
+  document.documentElement.lang = language
+  for (const element of document.querySelectorAll('[data-word]')) element.textContent = say(element.dataset.word)
+  for (const element of document.querySelectorAll('[data-word-label]')) element.setAttribute('aria-label', say(element.dataset.wordLabel))
+  for (const element of document.querySelectorAll('[data-word-placeholder]')) element.placeholder = say(element.dataset.wordPlaceholder)
+}
+
+/** The words for a key, with {name}s filled in. */
+export function say(key, fill = {}) {
+  return words[key].replace(/\{(\w+)\}/g, (_, name) => fill[name])
+}
+
+/** An error in words: a problem of the API, a refusal of the socket, or neither. */
+export function sayError({ code, message, retryAfterMs }) {
+  const key = `error.${code}`
+  return key in words ? say(key, { n: Math.ceil((retryAfterMs ?? 1000) / 1000) }) : say('error.any', { detail: message })
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import WebSocket from 'ws'
+
+import { backoff, createClient, RequestError, UnauthorizedError } from '../gatecast.js'
+import { first, startServer } from './server.js'
+
+function clientOf(t, server, getToken) {
+  const client = createClient({ url: server.socket, getToken, WebSocket })
+  t.after(() => client.disconnect())
+  return client
+}
+
+test('two clients talk', async (t) => {
+  const server = await startServer(t)
+  const [a, b] = await Promise.all(['alice', 'bob'].map((name) => server.token(name)))
+  const alice = clientOf(t, server, () => a)
+  const bob = clientOf(t, server, async () => b)
+  const statuses = []
+  alice.on('status', ({ previous, current }) => statuses.push(`${previous}>${current}`))
+
+  const welcome = await alice.connect()
+  assert.equal(welcome.username, 'alice')
+  assert.deepEqual(statuses, ['initial>connecting', 'connecting>connected'])
+
+  const joined = first((fn) => alice.on('user_joined', fn))
+  await bob.connect()
+  assert.equal((await joined).username, 'bob')
+
+  const heard = first((fn) => alice.on('chat', fn))
+  const ack = await bob.request('chat', { message: 'Xin chào' })
+  assert.equal(ack.type, 'ack')
+  assert.equal((await heard).message, 'Xin chào')
+
+  await assert.rejects(bob.request('subscribe', { channel: 'secret:1' }), (error) => error instanceof RequestError && error.code === 'forbidden')
+
+  const left = first((fn) => alice.on('user_left', fn))
+  bob.disconnect()
+  assert.equal((await left).username, 'bob')
+  assert.equal(bob.status, 'disconnected')
+  await assert.rejects(bob.request('chat', { message: 'x' }), { code: 'disconnected' })
+})
+
+test('a rate limit reaches the caller with its wait', async (t) => {
+  const server = await startServer(t, '--limits.messages.burst=2', '--limits.messages.rate=0.5')
+  const token = await server.token('alice')
+  const alice = clientOf(t, server, () => token)
+  await alice.connect()
+  const results = await Promise.allSettled([1, 2, 3].map((n) => alice.request('chat', { message: `${n}` })))
+  assert.deepEqual(results.map((r) => r.status), ['fulfilled', 'fulfilled', 'rejected'])
+  assert.equal(results[2].reason.code, 'rate_limited')
+  assert.ok(results[2].reason.retryAfterMs > 0)
+})
+
+test('comes back after a restart, and its open requests fail', async (t) => {
+  const server = await startServer(t)
+  const token = await server.token('alice')
+  const alice = clientOf(t, server, () => token)
+  await alice.connect()
+  const lost = first((fn) => alice.on('status', fn), ({ current }) => current === 'reconnecting')
+  await server.stop()
+  const { code, retryInMs } = await lost
+  assert.equal(code, 1012)
+  assert.ok(retryInMs >= 0 && retryInMs <= 500)
+  const back = first((fn) => alice.on('status', fn), ({ current }) => current === 'connected')
+  await server.start()
+  await back
+  assert.equal((await alice.request('chat', { message: 'again' })).type, 'ack')
+})
+
+test('getToken can end the trying', async (t) => {
+  const server = await startServer(t)
+  const client = clientOf(t, server, () => {
+    throw new UnauthorizedError('log in again')
+  })
+  await assert.rejects(client.connect(), { code: 'failed', message: 'log in again' })
+  assert.equal(client.status, 'failed')
+})
+
+test('disconnect during getToken opens no socket', async (t) => {
+  let opened = 0
+  class Never {
+    constructor() {
+      opened++
+    }
+  }
+  let give
+  const client = createClient({ url: 'ws://localhost:1/ws', getToken: () => new Promise((resolve) => (give = resolve)), WebSocket: Never })
+  const connecting = client.connect()
+  client.disconnect()
+  give('token')
+  await assert.rejects(connecting, { code: 'disconnected' })
+  assert.equal(opened, 0)
+})
+
+test('what was requested when the line is lost is rejected', async (t) => {
+  const server = await startServer(t)
+  const token = await server.token('alice')
+  const alice = clientOf(t, server, () => token)
+  await alice.connect()
+  const pending = alice.request('chat', { message: 'x' })
+  alice.disconnect()
+  await assert.rejects(pending, { code: 'disconnected' })
+})
+
+test('back-off is full jitter from 500 ms to 20 s', () => {
+  assert.deepEqual([0, 1, 2, 5, 6, 50].map((n) => backoff(n, () => 1)), [500, 1000, 2000, 16_000, 20_000, 20_000])
+  assert.equal(backoff(3, () => 0), 0)
+})

@@ -1,0 +1,170 @@
+// The pages in a real browser.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+import { startServer } from './server.js'
+import { chatPage, missing } from './tutorials.js'
+
+const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url))
+
+function findChromium() {
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    try {
+      return execFileSync('which', [name], { encoding: 'utf8' }).trim()
+    } catch {
+      // not that one
+    }
+  }
+}
+
+const executablePath = findChromium()
+const skip = executablePath ? false : 'there is no Chromium on this machine'
+
+async function launch(t) {
+  const browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+  t.after(() => browser.close())
+  return browser
+}
+
+/** A window of its own, which remembers everything that a console shows. */
+async function openWindow(browser, url, options = {}) {
+  const context = await browser.newContext({ locale: 'en-US', ...options })
+  const page = await context.newPage()
+  page.troubles = []
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.troubles.push(message.text()))
+  page.on('pageerror', (error) => page.troubles.push(String(error)))
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective, event.blockedURI))
+  })
+  await page.goto(url)
+  return page
+}
+
+async function enter(page, username, action = 'Sign up') {
+  await page.getByLabel('Username').fill(username)
+  await page.getByLabel('Password').fill('correct horse battery')
+  await page.getByRole('button', { name: action }).click()
+}
+
+const keep = (page, name) => (process.env.UPDATE_SCREENSHOTS ? page.screenshot({ path: `${DOCS}${name}.png` }) : undefined)
+
+test('two windows sign up, talk, see typing and each other leave', { skip }, async (t) => {
+  const server = await startServer(t)
+  const browser = await launch(t)
+  const alice = await openWindow(browser, server.origin, { viewport: { width: 1000, height: 640 } })
+  const bob = await openWindow(browser, server.origin, { viewport: { width: 390, height: 760 }, colorScheme: 'dark', locale: 'vi-VN' })
+
+  await enter(alice, 'alice')
+  await alice.getByText('Connected', { exact: true }).waitFor()
+  assert.equal(await alice.locator('#status').getAttribute('data-status'), 'connected')
+  await alice.locator('#online li', { hasText: 'alice (you)' }).waitFor()
+
+  // The other one comes in Vietnamese, on a phone, by keyboard alone.
+  assert.equal(await bob.locator('html').getAttribute('lang'), 'vi')
+  await bob.keyboard.type('bob') // the name has the focus
+  await bob.keyboard.press('Tab')
+  await bob.keyboard.type('correct horse battery')
+  await bob.keyboard.press('Tab')
+  await bob.keyboard.press('Tab')
+  assert.equal(await bob.evaluate(() => document.activeElement.textContent), 'Đăng ký')
+  await bob.keyboard.press('Enter')
+  await bob.getByText('Đã kết nối', { exact: true }).waitFor()
+  await alice.getByText('bob joined').waitFor()
+  await alice.locator('#online li', { hasText: 'bob' }).waitFor()
+
+  await bob.keyboard.type('Xin chào <b>Alice</b>') // the message has the focus
+  await alice.getByText('bob is typing…').waitFor()
+  await bob.keyboard.press('Enter')
+  await alice.locator('#messages .theirs', { hasText: 'Xin chào <b>Alice</b>' }).waitFor()
+  assert.equal(await alice.locator('#messages .theirs b').textContent(), 'bob')
+  assert.equal(await alice.locator('#typing').textContent(), '')
+  await bob.locator('#messages .mine', { hasText: 'Xin chào' }).waitFor()
+
+  await alice.getByLabel('Message', { exact: true }).fill('Hello, Bob. The gate is open.')
+  await bob.getByText('alice đang gõ…').waitFor()
+  await alice.getByRole('button', { name: 'Send' }).click()
+  await bob.locator('#messages .theirs', { hasText: 'The gate is open.' }).waitFor()
+  await alice.locator('#messages .mine .state', { hasText: /\d/ }).waitFor() // acked: it has a time
+  await bob.getByRole('textbox').fill('…')
+  await alice.getByText('bob is typing…').waitFor()
+  await keep(alice, 'page-desktop-light')
+  await keep(bob, 'page-phone-dark')
+
+  // Nothing is wider than the phone.
+  assert.ok(await bob.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+
+  await bob.getByRole('combobox').selectOption('en')
+  await bob.getByRole('button', { name: 'Log out' }).click()
+  await alice.getByText('bob left').waitFor()
+  assert.equal(await alice.locator('#online li').count(), 1)
+  await bob.getByRole('heading', { name: 'Come in' }).waitFor()
+
+  assert.deepEqual([...alice.troubles, ...bob.troubles], [])
+  // No token stays in storage that scripts can read.
+  const stored = await alice.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]))
+  assert.ok(!stored.includes('eyJ'), stored)
+})
+
+test('errors and limits are told in words, and nothing typed is lost', { skip }, async (t) => {
+  const server = await startServer(t, '--limits.messages.rate=0.2', '--limits.messages.burst=3')
+  const browser = await launch(t)
+  const page = await openWindow(browser, server.origin)
+  await server.token('alice')
+
+  await enter(page, 'alice')
+  await page.getByText('This username is taken.').waitFor()
+  await page.getByLabel('Username').fill('two words')
+  await page.getByRole('button', { name: 'Sign up' }).click()
+  await page.getByText('This username cannot be taken').waitFor()
+  await page.getByLabel('Username').fill('alice')
+  await page.getByLabel('Password').fill('wrong password')
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByText('Wrong username or password.').waitFor()
+  await enter(page, 'ALICE', 'Log in')
+  await page.getByText('Connected', { exact: true }).waitFor()
+
+  for (const n of [1, 2, 3, 4]) {
+    await page.getByLabel('Message', { exact: true }).fill(`message ${n}`)
+    await page.keyboard.press('Enter')
+  }
+  await page.getByText(/Too fast\. Try again in \d s\./).waitFor()
+  await page.locator('#messages .failed', { hasText: 'not sent' }).first().waitFor()
+  assert.match(await page.getByLabel('Message', { exact: true }).inputValue(), /message/)
+
+  // The server goes away and comes back.
+  await server.stop()
+  await page.getByText('Connection lost, trying again…').waitFor()
+  await server.start()
+  await page.getByText('Connected again.').waitFor()
+})
+
+test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {
+  const pages = createServer((request, response) => {
+    response.setHeader('Content-Type', 'text/html; charset=utf-8')
+    response.end(chatPage(`ws://localhost:${server.port}/ws${new URL(request.url, 'http://x').search}`))
+  }).listen(0, 'localhost')
+  await once(pages, 'listening')
+  t.after(() => pages.close())
+  const origin = `http://localhost:${pages.address().port}`
+  const server = await startServer(t, '--auth.allow-query-token', `--http.origins=${origin}`)
+  const browser = await launch(t)
+  const [alice, bob] = await Promise.all(
+    ['alice', 'bob'].map(async (name) => openWindow(browser, `${origin}/?access_token=${await server.token(name)}`)),
+  )
+  await Promise.all([alice, bob].map((page) => page.getByText('✅ Đã kết nối').waitFor()))
+  await bob.locator('#messageInput').fill('Xin chào')
+  await bob.getByRole('button', { name: 'Gửi' }).click()
+  await alice.getByText('bob: Xin chào').waitFor()
+  await bob.close()
+  await alice.getByText('bob left lobby').waitFor()
+  pages.closeAllConnections()
+})

@@ -1,0 +1,96 @@
+// Starts the real server for a test and stops it with it.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const BINARY = process.env.GATECAST_BINARY ?? fileURLToPath(new URL('../../build/gatecast', import.meta.url))
+const PASSWORD = 'correct horse battery'
+
+/**
+ * @param {import('node:test').TestContext} t
+ * @param {string[]} flags
+ */
+export async function startServer(t, ...flags) {
+  const dir = await mkdtemp(join(tmpdir(), 'gatecast-'))
+  const server = new Server(dir, flags)
+  t.after(async () => {
+    await server.stop()
+    await rm(dir, { recursive: true })
+  })
+  await server.start()
+  return server
+}
+
+class Server {
+  port = 0
+
+  constructor(dir, flags) {
+    this.dir = dir
+    this.flags = flags
+  }
+
+  get origin() {
+    return `http://localhost:${this.port}`
+  }
+
+  get socket() {
+    return `ws://localhost:${this.port}/ws`
+  }
+
+  async start() {
+    this.process = spawn(
+      BINARY,
+      [`--port=${this.port}`, `--data-dir=${this.dir}`, '--limits.handshakes.rate=0', '--limits.register.rate=0', '--limits.login.rate=0', ...this.flags],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    this.ended = once(this.process, 'exit')
+    const lines = createInterface({ input: this.process.stdout })
+    const [first] = await Promise.race([once(lines, 'line'), this.ended.then(([code]) => Promise.reject(new Error(`the server ended with ${code}`)))])
+    this.port = Number(new URL(JSON.parse(first).page).port)
+  }
+
+  async stop() {
+    this.process.kill('SIGTERM')
+    const [code] = await this.ended
+    if (code !== 0) throw new Error(`the server ended with ${code}`)
+  }
+
+  /** Signs a new user up and answers an access token. */
+  async token(username) {
+    await this.post('/register', { username, password: PASSWORD })
+    const { access_token: token } = await this.post('/login', { username, password: PASSWORD })
+    return token
+  }
+
+  async post(path, body) {
+    const response = await fetch(this.origin + path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const answer = await response.json()
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${answer.detail}`)
+    return answer
+  }
+}
+
+/**
+ * Resolves with the first thing that `on` delivers and `wanted` accepts.
+ *
+ * @param {(fn: (value: any) => void) => void} on
+ */
+export function first(on, wanted = () => true, patience = 20_000) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('waited in vain')), patience)
+    on((value) => {
+      if (!wanted(value)) return
+      clearTimeout(timer)
+      resolve(value)
+    })
+  })
+}
