@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 )
 
 // Handler does what a frame asks. An *Error that it returns is told to the
@@ -73,18 +72,16 @@ func handleChat(ctx context.Context, s *Session, f Frame) error {
 	if in.Channel == "" {
 		in.Channel = DefaultChannel
 	}
-	now := timestamp(s.hub.opts.Now())
-	return s.publish(ctx, f, publication{
-		Message: Message{Channel: in.Channel, Event: TypeChat, Data: encode(*in.Message)},
-		key:     in.Key,
-		at:      now,
-		payload: func() []byte {
-			return encode(chatFrame{
-				Type: TypeChat, Channel: in.Channel, sender: s.sender(), Message: *in.Message, Timestamp: now, Key: in.Key,
-			})
-		},
-		ack: len(f.ID) > 0, // the tutorials' clients give no id and know no ack
+	message := Message{Channel: in.Channel, Event: TypeChat, Data: encode(*in.Message), Key: in.Key}
+	at, err := s.publish(ctx, message, func(at timestamp) []byte {
+		return encode(chatFrame{
+			Type: TypeChat, Channel: in.Channel, sender: s.sender(), Message: *in.Message, Timestamp: at, Key: in.Key,
+		})
 	})
+	if err == nil && len(f.ID) > 0 { // the tutorials' clients give no id and know no ack
+		s.ack(f, in.Channel, at)
+	}
+	return err
 }
 
 func handlePublish(ctx context.Context, s *Session, f Frame) error {
@@ -100,24 +97,11 @@ func handlePublish(ctx context.Context, s *Session, f Frame) error {
 	if len(in.Data) == 0 {
 		return badFrame("data is required")
 	}
-	if in.Event == "" {
-		in.Event = DefaultEvent
+	at, err := s.publishMessage(ctx, Message{Channel: in.Channel, Event: in.Event, Data: in.Data, Key: in.Key})
+	if err == nil {
+		s.ack(f, in.Channel, at)
 	}
-	if len(in.Event) > maxEvent {
-		return badFrame(fmt.Sprintf("event is longer than %d bytes", maxEvent))
-	}
-	now := timestamp(s.hub.opts.Now())
-	return s.publish(ctx, f, publication{
-		Message: Message{Channel: in.Channel, Event: in.Event, Data: in.Data},
-		key:     in.Key,
-		at:      now,
-		payload: func() []byte {
-			return withData(encode(messageFrame{
-				Type: TypeMessage, Channel: in.Channel, Event: in.Event, sender: s.sender(), Timestamp: now, Key: in.Key,
-			}), in.Data)
-		},
-		ack: true,
-	})
+	return err
 }
 
 func handleTyping(ctx context.Context, s *Session, f Frame) error {
@@ -137,12 +121,12 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 	if err := s.hub.opts.Rules.Allow(ActionPublish, in.Channel, s.claims); err != nil {
 		return err
 	}
-	now := timestamp(s.hub.opts.Now())
-	err := s.hub.opts.Broker.Publish(ctx, Envelope{Channel: in.Channel, Except: s.clientID, Payload: encode(typingFrame{
-		Type: TypeTyping, Channel: in.Channel, sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: now,
-	})})
+	at := timestamp(s.hub.opts.Now())
+	err := s.broadcast(ctx, in.Channel, encode(typingFrame{
+		Type: TypeTyping, Channel: in.Channel, sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: at,
+	}))
 	if err == nil && len(f.ID) > 0 {
-		s.send(replyFrame{Type: TypeAck, ID: f.ID, Channel: in.Channel, Timestamp: now})
+		s.ack(f, in.Channel, at)
 	}
 	return err
 }
@@ -157,6 +141,10 @@ func handlePresence(_ context.Context, s *Session, f Frame) error {
 	}
 	s.send(presenceFrame{Type: TypePresence, ID: f.ID, Channel: in.Channel, Presence: s.hub.Presence(in.Channel)})
 	return nil
+}
+
+func (s *Session) ack(f Frame, channel string, at timestamp) {
+	s.send(replyFrame{Type: TypeAck, ID: f.ID, Channel: channel, Timestamp: at})
 }
 
 func handlePing(_ context.Context, s *Session, f Frame) error {

@@ -56,13 +56,6 @@ type Hooks struct {
 	Disconnect func(s *Session)
 }
 
-// Message is something that a session wants to publish.
-type Message struct {
-	Channel string
-	Event   string
-	Data    []byte // JSON
-}
-
 // Entry is what the gate found out about a connection before it let it in.
 type Entry struct {
 	Claims auth.Claims

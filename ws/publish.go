@@ -5,34 +5,60 @@ import (
 	"fmt"
 )
 
-// publication is a message of this session's user on its way out.
-type publication struct {
-	Message
-	key     string
-	at      timestamp
-	payload func() []byte // the frame that others get
-	ack     bool          // tell the sender that it is done
+// Message is something that a session's user publishes.
+type Message struct {
+	Channel string
+	Event   string // at most 64 bytes; empty is DefaultEvent
+	Data    []byte // JSON, relayed byte for byte
+	Key     string // the client's own mark, at most 128 bytes; may be empty
 }
 
-// publish checks the right to send, hands the message to the broker and acks.
-func (s *Session) publish(ctx context.Context, f Frame, p publication) error {
-	opts := &s.hub.opts
-	if len(p.key) > maxKey {
-		return badFrame(fmt.Sprintf("key is longer than %d bytes", maxKey))
+// Publish sends m to everyone in its channel but this connection, as a message
+// frame from the session's user. Its errors are what a Handler returns: an
+// *Error where rules, hook or limits of size refuse.
+func (s *Session) Publish(ctx context.Context, m Message) error {
+	_, err := s.publishMessage(ctx, m)
+	return err
+}
+
+func (s *Session) publishMessage(ctx context.Context, m Message) (timestamp, error) {
+	if m.Event == "" {
+		m.Event = DefaultEvent
 	}
-	if err := opts.Rules.Allow(ActionPublish, p.Channel, s.claims); err != nil {
-		return err
+	if len(m.Event) > maxEvent {
+		return timestamp{}, badFrame(fmt.Sprintf("event is longer than %d bytes", maxEvent))
+	}
+	return s.publish(ctx, m, func(at timestamp) []byte {
+		return withData(encode(messageFrame{
+			Type: TypeMessage, Channel: m.Channel, Event: m.Event, sender: s.sender(), Timestamp: at, Key: m.Key,
+		}), m.Data)
+	})
+}
+
+// publish checks the right to send and hands the frame that others get to the
+// broker. It answers the message's time.
+func (s *Session) publish(ctx context.Context, m Message, frame func(at timestamp) []byte) (timestamp, error) {
+	opts := &s.hub.opts
+	at := timestamp(opts.Now())
+	if len(m.Key) > maxKey {
+		return at, badFrame(fmt.Sprintf("key is longer than %d bytes", maxKey))
+	}
+	if err := opts.Rules.Allow(ActionPublish, m.Channel, s.claims); err != nil {
+		return at, err
 	}
 	if hook := opts.Hooks.Publish; hook != nil {
-		if err := hook(ctx, s, p.Message); err != nil {
-			return err
+		if err := hook(ctx, s, m); err != nil {
+			return at, err
 		}
 	}
-	if err := opts.Broker.Publish(ctx, Envelope{Channel: p.Channel, Except: s.clientID, Payload: p.payload()}); err != nil {
+	return at, s.broadcast(ctx, m.Channel, frame(at))
+}
+
+// broadcast sends a frame to everyone in a channel but this connection.
+func (s *Session) broadcast(ctx context.Context, channel string, frame []byte) error {
+	err := s.hub.opts.Broker.Publish(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: frame})
+	if err != nil {
 		return fmt.Errorf("ws: publishing: %w", err)
-	}
-	if p.ack {
-		s.send(replyFrame{Type: TypeAck, ID: f.ID, Channel: p.Channel, Timestamp: p.at})
 	}
 	return nil
 }

@@ -1,0 +1,46 @@
+# make test    sets up what is missing and runs everything; .ci/run calls it
+# make run     runs the server
+# make fuzz    runs each fuzz target for FUZZTIME
+# make screenshots, make docs    write what is generated under docs/
+
+SHELL := /bin/bash
+FUZZTIME ?= 1m
+GO_TEST := go test -race -shuffle=on
+
+.PHONY: test setup vet go-test js-test fuzz screenshots docs run build
+
+test: setup vet go-test js-test
+
+run:
+	go run .
+
+setup:
+	@.ci/setup
+
+vet:
+	go mod verify
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	cd client && npm run --silent check
+
+go-test:
+	$(GO_TEST) ./...
+
+# The JavaScript tests drive a server with the race detector in it.
+js-test: build
+	cd client && npm test
+
+build:
+	go build -race -o build/gatecast .
+
+fuzz:
+	go test ./ws -run '^$$' -fuzz FuzzParseFrame -fuzztime $(FUZZTIME)
+	go test ./ws -run '^$$' -fuzz FuzzParseChannel -fuzztime $(FUZZTIME)
+	go test ./auth -run '^$$' -fuzz FuzzUsername -fuzztime $(FUZZTIME)
+
+screenshots: build
+	cd client && UPDATE_SCREENSHOTS=1 npm test
+
+docs:
+	go test ./config -run TestDocsTableIsGenerated -update
