@@ -1,0 +1,25 @@
+// What the README tells people to paste works when it is pasted.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+import { startServer } from './server.js'
+
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+
+test('the transcript of log in and connect', async (t) => {
+  const server = await startServer(t)
+  const script = README.match(/from a terminal:\n\n```sh\n([\s\S]*?)```/)[1].replaceAll('localhost:3000', `localhost:${server.port}`)
+  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 60_000 })
+  const answers = stdout.trim().replaceAll('}{', '}\n{').split('\n').map((text) => JSON.parse(text.replace(/^[<>] /, '')))
+  const promised = README.match(/-w 1\n```\n\n```\n([\s\S]*?)```/)[1].trim().split('\n')
+  assert.equal(answers.length, promised.length, stdout)
+  promised.forEach((line, i) => {
+    const names = [...line.matchAll(/[{,]"(\w+)":/g)].map(([, name]) => name)
+    for (const name of names) assert.ok(JSON.stringify(answers[i]).includes(`"${name}":`), `${JSON.stringify(answers[i])} lacks ${name}`)
+  })
+  assert.deepEqual(answers.slice(2).map(({ type }) => type), ['welcome', 'subscribed', 'ack'])
+})
