@@ -23,7 +23,7 @@ func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 		if !ok || !admission.Claim() {
 			return
 		}
-		hub.Serve(conn.Conn, ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter, Release: admission.Release})
+		hub.Serve(conn.NetConn(), ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter, Release: admission.Release})
 	}, websocket.Config{
 		Subprotocols: []string{ws.Version},
 		// The default would send the panic's text to the client.

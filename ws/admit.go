@@ -7,8 +7,24 @@ import (
 	"github.com/gatecast/gatecast/ratelimit"
 )
 
+// frameOverhead is what small frames are charged beside their bytes, so that a
+// flood of empty ones is not free.
+const frameOverhead = 128
+
+// charge counts a control frame or a piece of a message. Its user's messages do
+// not pay for it, and a ping is answered whatever the budget says (RFC 6455,
+// 5.5.2), but who floods is closed.
+func (s *Session) charge(size int) {
+	if s.limiter.Take(0, float64(size+frameOverhead)) > 0 {
+		s.violate()
+	}
+}
+
 // admit charges a frame to its user, or answers the refusal.
 func (s *Session) admit(t FrameType, size int) error {
+	if t.Forgiving {
+		size += frameOverhead
+	}
 	wait := s.limiter.Take(t.Cost, float64(size))
 	if wait == 0 {
 		return nil

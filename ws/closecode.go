@@ -1,9 +1,9 @@
 package ws
 
-// Close codes decide whether and how a client comes back. 1002 and 1009 are
-// sent by the WebSocket library, 1011 by the handler that recovers from panics.
+// Close codes decide whether and how a client comes back.
 const (
 	CloseNormal       = 1000 // the client said goodbye
+	CloseProtocol     = 1002 // a frame broke RFC 6455
 	CloseInvalidText  = 1007 // a text frame was not UTF-8
 	CloseTooBig       = 1009 // a frame was over the size limit
 	CloseInternal     = 1011 // our mistake: come back with back-off

@@ -25,10 +25,7 @@ func (f Frame) Decode(v any) error { return decodeJSON(f.raw, v) }
 // with an error carries the ID where there was one, for the reply.
 func parseFrame(raw []byte) (Frame, error) {
 	f := Frame{raw: raw}
-	if depth(raw) > maxDepth {
-		return f, badFrame(fmt.Sprintf("the frame is nested deeper than %d levels", maxDepth))
-	}
-	if !json.Valid(raw) {
+	if !json.Valid(raw) { // which bounds the depth of what it looks at itself
 		return f, badFrame("the frame is not JSON")
 	}
 	if firstByte(raw) != '{' {
@@ -43,6 +40,9 @@ func parseFrame(raw []byte) (Frame, error) {
 	}
 	if err := f.takeID(head.ID); err != nil {
 		return f, err
+	}
+	if depth(raw) > maxDepth {
+		return f, badFrame(fmt.Sprintf("the frame is nested deeper than %d levels", maxDepth))
 	}
 	if len(head.Type) == 0 {
 		return f, &Error{Code: CodeUnknownType, Message: `the frame has no "type"`}
@@ -97,8 +97,7 @@ func jsonKind(e *json.UnmarshalTypeError) string {
 	}
 }
 
-// depth is how deep brackets nest in JSON text. It is looked at before the
-// text is parsed, so text that is not JSON gets any number.
+// depth is how deep brackets nest in JSON text.
 func depth(raw []byte) int {
 	deepest, now, inString := 0, 0, false
 	for i := 0; i < len(raw); i++ {

@@ -13,10 +13,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"sync"
 	"time"
 
-	"github.com/fasthttp/websocket"
+	wire "github.com/gobwas/ws"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
@@ -100,7 +101,7 @@ func NewHub(opts Options) (*Hub, error) {
 		h.frames[name] = frame
 	}
 	for _, name := range opts.AutoSubscribe {
-		if _, _, err := ParseChannel(name); err != nil {
+		if _, _, err := opts.Rules.find(name); err != nil {
 			return nil, fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
 		}
 	}
@@ -108,9 +109,10 @@ func NewHub(opts Options) (*Hub, error) {
 	return h, nil
 }
 
-// Serve runs a session on conn until it ends. The caller owns conn and may
-// give it away once Serve has returned: nothing touches it any more.
-func (h *Hub) Serve(conn *websocket.Conn, entry Entry) {
+// Serve runs a session on a connection that has been upgraded, until it ends.
+// The caller owns conn and may give it away once Serve has returned: nothing
+// reads or writes it any more.
+func (h *Hub) Serve(conn net.Conn, entry Entry) {
 	s := newSession(h, conn, entry)
 	if !h.add(s) {
 		s.release()
@@ -171,7 +173,7 @@ func (h *Hub) channel(name string) *channel {
 // deliver is what the broker calls.
 func (h *Hub) deliver(e Envelope) {
 	if c := h.channel(e.Channel); c != nil {
-		c.broadcast(wireFrame(opText, e.Payload), e.Except)
+		c.broadcast(wireFrame(wire.OpText, e.Payload), e.Except)
 	}
 }
 
@@ -200,13 +202,15 @@ func (h *Hub) Draining() bool {
 
 const (
 	reasonRestart = "the server restarts"
-	// closesPerMs paces a shutdown, so that not all clients come back at once.
-	closesPerMs = 1
+	// closePace is the time between two closes of a shutdown, so that not all
+	// clients come back at once; it is shorter where there are many.
+	closePace = time.Millisecond
 )
 
 // Shutdown lets no session in any more, closes those that are there with 1012,
-// one after another, and waits until the last has ended. When ctx ends first
-// it cuts them off and answers ctx's error.
+// one after another within half the time that ctx leaves, and waits until the
+// last has ended. When ctx ends first it cuts the rest off and answers ctx's
+// error; it does not wait for a handler or hook that ignores its own context.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.Drain()
 	h.mu.RLock()
@@ -218,19 +222,21 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		h.running.Wait()
 		close(ended)
 	}()
-	h.closeAll(ctx, sessions)
-	var err error
+	closeAll(ctx, sessions)
+	defer h.unsubscribe()
 	select {
 	case <-ended:
+		return nil
 	case <-ctx.Done():
-		err = errors.Join(errors.New("ws: some sessions had to be cut off"), ctx.Err())
-		for s := range sessions {
-			s.cut()
-		}
-		<-ended
 	}
-	h.unsubscribe()
-	return err
+	for s := range sessions {
+		s.cut()
+	}
+	select {
+	case <-ended:
+	case <-time.After(h.opts.CloseTimeout):
+	}
+	return errors.Join(errors.New("ws: some sessions had to be cut off"), ctx.Err())
 }
 
 // Drain lets no session in any more and leaves those that are there alone.
@@ -240,17 +246,20 @@ func (h *Hub) Drain() {
 	h.draining = true
 }
 
-func (h *Hub) closeAll(ctx context.Context, sessions map[*Session]struct{}) {
-	pace := time.NewTicker(time.Millisecond)
-	defer pace.Stop()
-	n := 0
+func closeAll(ctx context.Context, sessions map[*Session]struct{}) {
+	pace := closePace
+	if deadline, ok := ctx.Deadline(); ok && len(sessions) > 0 {
+		pace = min(pace, time.Until(deadline)/2/time.Duration(len(sessions)))
+	}
+	next := time.Now()
 	for s := range sessions {
 		s.Close(CloseRestart, reasonRestart)
-		if n++; n%closesPerMs == 0 {
+		// A sleep is never short of a fraction of a millisecond, so it is made
+		// only when the schedule is ahead of the clock by more.
+		if next = next.Add(pace); time.Until(next) > closePace {
 			select {
-			case <-pace.C:
-			case <-ctx.Done():
-				return // the rest is cut off
+			case <-time.After(time.Until(next)):
+			case <-ctx.Done(): // no time is left to be kind
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 	upgrader := websocket.FastHTTPUpgrader{}
 	server := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
 		_ = upgrader.Upgrade(c, func(conn *websocket.Conn) {
-			hub.Serve(conn, ws.Entry{
+			hub.Serve(conn.NetConn(), ws.Entry{
 				Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
 				Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 			})

@@ -57,22 +57,16 @@ func isPattern(s string) bool {
 // channel, and otherwise an *Error: bad_channel, or forbidden, which names the
 // rule that refused.
 func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
-	namespace, rest, err := ParseChannel(channel)
+	pattern, rule, err := r.find(channel)
 	if err != nil {
 		return err
 	}
-	pattern := channel
-	rule, ok := r.byPattern[pattern]
-	if !ok && rest != "" {
-		pattern = namespace + ":*"
-		rule, ok = r.byPattern[pattern]
-	}
-	if !ok {
-		return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("no rule is about channel %q, so nobody may use it", channel)}
-	}
 	roles := rule[action]
-	if slices.Contains(roles, claims.Role) && claims.Role != RoleOwner ||
-		slices.Contains(roles, RoleOwner) && rest != "" && rest == claims.Subject {
+	if slices.Contains(roles, claims.Role) && claims.Role != RoleOwner {
+		return nil
+	}
+	_, rest, _ := strings.Cut(channel, ":")
+	if slices.Contains(roles, RoleOwner) && rest != "" && rest == claims.Subject {
 		return nil
 	}
 	who := strings.Join(roles, ", ")
@@ -80,4 +74,20 @@ func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
 		who = "nobody"
 	}
 	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("rule %q lets %s %s; you are %s", pattern, who, action, claims.Role)}
+}
+
+// find gives the rule for a channel and its pattern, or an *Error.
+func (r *Rules) find(channel string) (pattern string, rule Rule, err error) {
+	namespace, rest, err := ParseChannel(channel)
+	if err != nil {
+		return "", nil, err
+	}
+	if rule, ok := r.byPattern[channel]; ok {
+		return channel, rule, nil
+	}
+	pattern = namespace + ":*"
+	if rule, ok := r.byPattern[pattern]; ok && rest != "" {
+		return pattern, rule, nil
+	}
+	return "", nil, &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("no rule is about channel %q, so nobody may use it", channel)}
 }

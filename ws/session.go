@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/fasthttp/websocket"
+	wire "github.com/gobwas/ws"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
@@ -29,14 +29,14 @@ type Session struct {
 	clientID string
 	claims   auth.Claims
 	limiter  *ratelimit.Limiter
-	conn     *websocket.Conn // used by readLoop alone, and by nobody after run
-	net      net.Conn        // the raw connection; written by writeLoop, deadlines by all
+	net      net.Conn // the raw connection; written by writeLoop, deadlines by all
 	out      *outbox
 	release  func()          // gives back what the gate took
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
 
 	// owned by readLoop
+	in         *inbox
 	channels   map[string]*channel
 	violations violations
 
@@ -44,29 +44,28 @@ type Session struct {
 	heard atomic.Int64
 }
 
-func newSession(h *Hub, conn *websocket.Conn, e Entry) *Session {
+func newSession(h *Hub, conn net.Conn, e Entry) *Session {
 	if e.Release == nil {
 		e.Release = func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Session{
 		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
-		conn: conn, net: rawConn(conn), out: newOutbox(h.opts.QueueBytes), release: e.Release,
+		net: rawConn(conn), in: newInbox(conn, h.opts.MessageBytes), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
 		channels:   make(map[string]*channel),
 		violations: violations{limit: h.opts.Violations},
 	}
 }
 
-// rawConn is the connection that fasthttp's own, which goes back to a pool
-// after the handler, wraps. A Close that comes from elsewhere just as the
-// session ends may still hold it: at worst it finds it closed, and never
-// another client's.
-func rawConn(conn *websocket.Conn) net.Conn {
-	if hijacked, ok := conn.NetConn().(interface{ UnsafeConn() net.Conn }); ok {
+// rawConn is what fasthttp's connection wraps. That one goes back to a pool
+// after the handler; a Close that comes from elsewhere just as the session ends
+// may still hold the raw one, and at worst finds it closed.
+func rawConn(conn net.Conn) net.Conn {
+	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		return hijacked.UnsafeConn()
 	}
-	return conn.NetConn()
+	return conn
 }
 
 // ClientID names the connection.
@@ -90,7 +89,7 @@ func (s *Session) Reply(f Frame, frameType string, fields map[string]any) error 
 	if err != nil {
 		return fmt.Errorf("ws: encoding a %s frame: %w", frameType, err)
 	}
-	s.push(wireFrame(opText, payload))
+	s.push(wireFrame(wire.OpText, payload))
 	return nil
 }
 
@@ -109,6 +108,7 @@ func (s *Session) finish(code int, reason string, flush bool) {
 
 // cut ends the session at once.
 func (s *Session) cut() {
+	s.cancel() // whatever a handler waits for
 	s.out.finish(nil, false)
 	_ = s.net.SetDeadline(time.Unix(1, 0)) // the past wakes reader and writer
 }
@@ -122,7 +122,7 @@ func (s *Session) push(frame []byte) {
 }
 
 // send queues v as a text frame.
-func (s *Session) send(v any) { s.push(wireFrame(opText, encode(v))) }
+func (s *Session) send(v any) { s.push(wireFrame(wire.OpText, encode(v))) }
 
 // run is the session's whole life. The writer ends before run does, because
 // conn goes back to a pool then.
@@ -146,29 +146,43 @@ func (s *Session) live() (err error) {
 			err = errPanicked
 		}
 	}()
-	if hook := s.hub.opts.Hooks.Disconnect; hook != nil {
-		defer hook(s)
+	if s.greet() {
+		if hook := s.hub.opts.Hooks.Disconnect; hook != nil {
+			defer hook(s)
+		}
 	}
-	s.greet()
 	return s.readLoop()
 }
 
-// greet welcomes the client and joins the channels that all join.
-func (s *Session) greet() {
+// greet welcomes the client and joins the channels that all join. It tells
+// whether the client was let in.
+func (s *Session) greet() bool {
 	if hook := s.hub.opts.Hooks.Connect; hook != nil {
 		if err := hook(s.ctx, s); err != nil {
-			told, _ := asError(err)
-			s.Close(CloseForbidden, told.Message)
-			return
+			s.turnAway(err)
+			return false
 		}
 	}
 	s.send(s.welcome())
 	for _, name := range s.hub.opts.AutoSubscribe {
-		// A rule may keep this user out of a channel that others join.
-		if err := s.hub.opts.Rules.Allow(ActionSubscribe, name, s.claims); err == nil {
+		// A rule or hook may keep this user out of a channel that others join.
+		if err := s.maySubscribe(s.ctx, name); err == nil {
 			s.join(name, nil)
 		}
 	}
+	return true
+}
+
+// turnAway closes a session that the Connect hook refused: for good where the
+// hook says so in an *Error, and otherwise to try again later.
+func (s *Session) turnAway(err error) {
+	told, internal := asError(err)
+	if internal {
+		s.hub.opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.claims.Subject, "error", err)
+		s.Close(CloseTryLater, told.Message)
+		return
+	}
+	s.Close(CloseForbidden, told.Message)
 }
 
 func (s *Session) welcome() welcomeFrame {
@@ -191,47 +205,37 @@ func (s *Session) sender() sender {
 
 // readLoop reads until the connection ends, and answers why it did.
 func (s *Session) readLoop() error {
-	s.conn.SetReadLimit(int64(s.hub.opts.MessageBytes))
-	s.conn.SetPingHandler(s.onPing)
-	s.conn.SetPongHandler(func(string) error { s.hear(); return nil })
-	s.conn.SetCloseHandler(func(code int, _ string) error { return nil }) // farewell answers
 	for {
-		kind, payload, err := s.conn.ReadMessage()
+		opcode, payload, err := s.in.next()
 		if err != nil {
 			return err
 		}
-		s.hear()
-		if !s.out.isFinished() { // what comes behind our close frame is read and dropped
-			s.receive(kind, payload)
+		s.heard.Store(s.hub.opts.Now().UnixNano())
+		switch {
+		case s.out.isFinished(): // what comes behind our close frame is read and dropped
+		case opcode == wire.OpText || opcode == wire.OpBinary:
+			s.receive(opcode, payload)
+		case opcode == wire.OpPing:
+			s.charge(len(payload))
+			s.push(wireFrame(wire.OpPong, payload))
+		default: // a pong, or a piece of a message
+			s.charge(len(payload))
 		}
 	}
 }
 
-func (s *Session) hear() { s.heard.Store(s.hub.opts.Now().UnixNano()) }
-
-// onPing answers a control ping through the queue, and charges for it.
-func (s *Session) onPing(payload string) error {
-	s.hear()
-	if wait := s.limiter.Take(costPing, float64(len(payload))); wait > 0 {
-		s.violate()
-		return nil
-	}
-	s.push(wireFrame(opPong, []byte(payload)))
-	return nil
-}
-
 // receive handles one message.
-func (s *Session) receive(kind int, payload []byte) {
-	if kind == websocket.TextMessage && !utf8.Valid(payload) {
+func (s *Session) receive(opcode wire.OpCode, payload []byte) {
+	if opcode == wire.OpText && !utf8.Valid(payload) {
 		s.finish(CloseInvalidText, "a text frame must be UTF-8", true)
 		return
 	}
-	frame, err := s.parse(kind, payload)
+	frame, err := s.parse(opcode, payload)
 	frameType, known := s.hub.frames[frame.Type]
 	if !known {
 		frameType.Cost = costMessage
 		if err == nil {
-			err = &Error{Code: CodeUnknownType, Message: fmt.Sprintf("there is no frame type %q", frame.Type)}
+			err = &Error{Code: CodeUnknownType, Message: fmt.Sprintf("there is no frame type %.64q", frame.Type)}
 		}
 	}
 	if refusal := s.admit(frameType, len(payload)); refusal != nil {
@@ -245,8 +249,8 @@ func (s *Session) receive(kind int, payload []byte) {
 	}
 }
 
-func (s *Session) parse(kind int, payload []byte) (Frame, error) {
-	if kind != websocket.TextMessage {
+func (s *Session) parse(opcode wire.OpCode, payload []byte) (Frame, error) {
+	if opcode != wire.OpText {
 		return Frame{}, badFrame("binary frames are not taken here; send JSON in a text frame")
 	}
 	return parseFrame(payload)
@@ -266,24 +270,23 @@ func (s *Session) refuse(f Frame, err error) {
 
 // farewell ends the writer after the reader ended with err.
 func (s *Session) farewell(err error) {
-	var goodbye *websocket.CloseError
-	var broken net.Error
+	var bye *goodbye
+	var broken *violation
 	switch {
-	case errors.As(err, &goodbye) && goodbye.Code == websocket.CloseNoStatusReceived:
-		s.Close(CloseNormal, "")
-	case errors.As(err, &goodbye) && goodbye.Code != websocket.CloseAbnormalClosure:
-		s.Close(goodbye.Code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)
-	case goodbye != nil || errors.As(err, &broken): // the connection ended without a word
-		s.cut()
+	case errors.As(err, &bye):
+		s.Close(bye.code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)
+	case errors.As(err, &broken):
+		s.Close(broken.code, broken.reason)
+		s.linger()
 	case errors.Is(err, errPanicked):
 		s.Close(CloseInternal, "something went wrong on the server")
-		_, _ = io.Copy(io.Discard, s.net) // until the peer has read it, or CloseTimeout
-	default:
-		// The library has found a mistake (1002, 1009) and sent the close
-		// frame. Closing with bytes unread would reset the connection, and
-		// the peer might never see why: read on a little.
-		s.out.finish(nil, false)
-		_ = s.net.SetReadDeadline(time.Now().Add(s.hub.opts.CloseTimeout))
-		_, _ = io.Copy(io.Discard, s.net)
+		s.linger()
+	default: // the connection ended without a word
+		s.cut()
 	}
 }
+
+// linger reads on and drops what comes, until the peer has gone or CloseTimeout
+// is over: closing with bytes unread would reset the connection, and the peer
+// might never see the close frame.
+func (s *Session) linger() { _, _ = io.Copy(io.Discard, s.net) }

@@ -4,27 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	wire "github.com/gobwas/ws"
 )
 
 // subscribe joins a channel for the client, where rules, hook and limit let it.
 func (s *Session) subscribe(ctx context.Context, name string, id json.RawMessage) error {
-	opts := &s.hub.opts
-	if err := opts.Rules.Allow(ActionSubscribe, name, s.claims); err != nil {
+	if err := s.maySubscribe(ctx, name); err != nil {
 		return err
-	}
-	if hook := opts.Hooks.Subscribe; hook != nil {
-		if err := hook(ctx, s, name); err != nil {
-			return err
-		}
 	}
 	if c := s.channels[name]; c != nil { // again: answer with what is there
 		c.view(s.subscribed(name, id))
 		return nil
 	}
-	if opts.Subscriptions > 0 && len(s.channels) >= opts.Subscriptions {
-		return &Error{Code: CodeSubscriptionLimit, Channel: name, Message: fmt.Sprintf("a socket may be subscribed to %d channels; leave one first", opts.Subscriptions)}
+	if limit := s.hub.opts.Subscriptions; limit > 0 && len(s.channels) >= limit {
+		return &Error{Code: CodeSubscriptionLimit, Channel: name, Message: fmt.Sprintf("a socket may be subscribed to %d channels; leave one first", limit)}
 	}
 	s.join(name, id)
+	return nil
+}
+
+// maySubscribe asks the rules and the hook.
+func (s *Session) maySubscribe(ctx context.Context, name string) error {
+	if err := s.hub.opts.Rules.Allow(ActionSubscribe, name, s.claims); err != nil {
+		return err
+	}
+	if hook := s.hub.opts.Hooks.Subscribe; hook != nil {
+		return hook(ctx, s, name)
+	}
 	return nil
 }
 
@@ -74,7 +81,7 @@ func (s *Session) crossing(frameType, channel string) []byte {
 	if frameType == TypeUserLeft {
 		verb = "left"
 	}
-	return wireFrame(opText, encode(crossingFrame{
+	return wireFrame(wire.OpText, encode(crossingFrame{
 		Type: frameType, Channel: channel, sender: s.sender(),
 		Message:   fmt.Sprintf("%s %s %s", s.claims.Username, verb, channel),
 		Timestamp: timestamp(s.hub.opts.Now()),

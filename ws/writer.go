@@ -2,6 +2,8 @@ package ws
 
 import (
 	"time"
+
+	wire "github.com/gobwas/ws"
 )
 
 // maxWrite is how many bytes of queued frames go into one write.
@@ -29,7 +31,7 @@ func (s *Session) writeLoop() {
 			switch {
 			case pinged.IsZero():
 				pinged = opts.Now()
-				s.push(wireFrame(opPing, nil))
+				s.push(wireFrame(wire.OpPing, nil))
 				heartbeat.Reset(opts.PingTimeout)
 			case s.heard.Load() < pinged.UnixNano():
 				s.finish(CloseTooSlow, "no answer to a ping", false)

@@ -1,0 +1,112 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+
+	wire "github.com/gobwas/ws"
+)
+
+// inboxBuffer is the size of a connection's read buffer, in bytes.
+const inboxBuffer = 4 << 10
+
+// inbox reads what a client sends, and holds it to RFC 6455. It is owned by
+// readLoop.
+type inbox struct {
+	in     *bufio.Reader
+	limit  int64 // bytes of a message; 0 is unlimited
+	header [wire.MaxHeaderSize]byte
+
+	message  bytes.Buffer // the pieces so far
+	opcode   wire.OpCode  // of the message that the pieces belong to
+	inPieces bool
+}
+
+func newInbox(from io.Reader, limit int) *inbox {
+	return &inbox{in: bufio.NewReaderSize(from, inboxBuffer), limit: int64(limit)}
+}
+
+// violation is a mistake of the peer's that ends the connection with a code.
+type violation struct {
+	code   int
+	reason string
+}
+
+func (v *violation) Error() string {
+	return fmt.Sprintf("ws: the peer broke the protocol: %d %s", v.code, v.reason)
+}
+
+// goodbye is the peer's own close frame.
+type goodbye struct{ code int }
+
+func (g *goodbye) Error() string { return fmt.Sprintf("ws: the peer said goodbye: %d", g.code) }
+
+// next is the next whole message (text or binary), ping or pong, or the notice
+// that a piece of a message has come (continuation). A close frame is a
+// *goodbye, a broken rule a *violation, and all else the connection's own
+// error.
+func (i *inbox) next() (wire.OpCode, []byte, error) {
+	header, err := wire.ReadHeaderBuffer(i.in, i.header[:0])
+	if err == wire.ErrHeaderLengthMSB {
+		return 0, nil, &violation{CloseProtocol, err.Error()}
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	state := wire.StateServerSide
+	if i.inPieces {
+		state = state.Set(wire.StateFragmented)
+	}
+	if err := wire.CheckHeader(header, state); err != nil {
+		return 0, nil, &violation{CloseProtocol, err.Error()}
+	}
+	if header.OpCode.IsControl() {
+		return i.control(header)
+	}
+	return i.data(header)
+}
+
+func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
+	payload := make([]byte, header.Length) // 125 at most: CheckHeader saw to it
+	if _, err := io.ReadFull(i.in, payload); err != nil {
+		return 0, nil, err
+	}
+	wire.Cipher(payload, header.Mask, 0)
+	if header.OpCode != wire.OpClose {
+		return header.OpCode, payload, nil
+	}
+	switch len(payload) {
+	case 0:
+		return 0, nil, &goodbye{CloseNormal}
+	case 1:
+		return 0, nil, &violation{CloseProtocol, "half a close code"}
+	}
+	code, reason := wire.ParseCloseFrameData(payload)
+	if err := wire.CheckCloseFrameData(code, reason); err != nil {
+		return 0, nil, &violation{CloseProtocol, err.Error()}
+	}
+	return 0, nil, &goodbye{int(code)}
+}
+
+func (i *inbox) data(header wire.Header) (wire.OpCode, []byte, error) {
+	before := i.message.Len()
+	if i.limit > 0 && header.Length > i.limit-int64(before) {
+		return 0, nil, &violation{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
+	}
+	if _, err := io.CopyN(&i.message, i.in, header.Length); err != nil {
+		return 0, nil, err
+	}
+	wire.Cipher(i.message.Bytes()[before:], header.Mask, 0)
+	if header.OpCode != wire.OpContinuation {
+		i.opcode = header.OpCode
+	}
+	i.inPieces = !header.Fin
+	if i.inPieces {
+		return wire.OpContinuation, nil, nil
+	}
+	message := i.message.Bytes()
+	i.message = bytes.Buffer{} // the message is the handler's now
+	return i.opcode, message, nil
+}
