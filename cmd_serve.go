@@ -49,7 +49,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	}
 	announce(logger, c, listener.Addr())
 	served := make(chan error, 1)
-	go func() { served <- i.app.Listener(listener) }()
+	go func() { served <- i.app.Listener(patientListener{listener}) }()
 	select {
 	case err = <-served: // it cannot go on
 		i.drain(c.ShutdownTimeout, logger)

@@ -57,11 +57,13 @@ type Accounts struct {
 	hasher     *Hasher
 	issuer     *Issuer
 	refreshTTL time.Duration
+	clock      func() time.Time
 }
 
-// NewAccounts wires Accounts; refreshTTL is the life of a login.
+// NewAccounts wires Accounts; refreshTTL is the life of a login. The clock is
+// the issuer's.
 func NewAccounts(store Store, hasher *Hasher, issuer *Issuer, refreshTTL time.Duration) *Accounts {
-	return &Accounts{store, hasher, issuer, refreshTTL}
+	return &Accounts{store, hasher, issuer, refreshTTL, issuer.opts.now}
 }
 
 // Register makes an account with the role of a user. It fails with an
@@ -164,4 +166,4 @@ func (a *Accounts) upgrade(ctx context.Context, id, password string) error {
 }
 
 // now is in the milliseconds that stores keep.
-func (a *Accounts) now() time.Time { return a.issuer.opts.now().UTC().Truncate(time.Millisecond) }
+func (a *Accounts) now() time.Time { return a.clock().UTC().Truncate(time.Millisecond) }

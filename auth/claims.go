@@ -33,6 +33,7 @@ type Claims struct {
 type wireClaims struct {
 	Iss      string           `json:"iss"`
 	Exp      unixTime         `json:"exp"`
+	Nbf      unixTime         `json:"nbf,omitempty"` // others may give it; we do not
 	Aud      jwt.ClaimStrings `json:"aud"`
 	Sub      string           `json:"sub"`
 	ClientID string           `json:"client_id"`
@@ -72,7 +73,7 @@ func (t unixTime) numericDate() *jwt.NumericDate {
 
 func (c *wireClaims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Exp.numericDate(), nil }
 func (c *wireClaims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.Iat.numericDate(), nil }
-func (c *wireClaims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil }
+func (c *wireClaims) GetNotBefore() (*jwt.NumericDate, error)      { return c.Nbf.numericDate(), nil }
 func (c *wireClaims) GetIssuer() (string, error)                   { return c.Iss, nil }
 func (c *wireClaims) GetSubject() (string, error)                  { return c.Sub, nil }
 func (c *wireClaims) GetAudience() (jwt.ClaimStrings, error)       { return c.Aud, nil }

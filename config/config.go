@@ -7,7 +7,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -231,4 +230,4 @@ func rate(key string, r *Rate, doc string) []setting {
 }
 
 // String shows the effective values as Describe does, secrets redacted.
-func (c Config) String() string { return fmt.Sprint(c.Describe()) }
+func (c Config) String() string { return c.Describe() }

@@ -66,6 +66,16 @@ namespaces:
 	}
 }
 
+// 0 is unlimited, everywhere; a group with nothing in it changes nothing.
+func TestCapsOfZero(t *testing.T) {
+	path := file(t, "limits:\n  # connections: 5\nhttp: {}\n")
+	_, err := config.Load([]string{"--config", path, "--limits.message-bytes=0", "--limits.queue-bytes=0", "--limits.subscriptions=0",
+		"--limits.violations=0", "--limits.connections-per-user=0", "--limits.connections-per-address=0", "--limits.messages.rate=0"}, env(nil))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNamespacesFromEnvironment(t *testing.T) {
 	c, err := config.Load(nil, env(map[string]string{"GATECAST_NAMESPACES": `{"lobby": {}, "live:*": {"publish": ["user"]}}`}))
 	if err != nil {
@@ -91,6 +101,10 @@ func TestMistakesNameTheKey(t *testing.T) {
 		{name: "not a mapping", file: "- a\n", wants: []string{"line 1"}},
 		{name: "bad value in the file", file: "port: many\n", wants: []string{"line 1", "port", `"many"`}},
 		{name: "unknown field of a rule", file: "namespaces:\n  lobby: {subscrbe: [user]}\n", wants: []string{"namespaces", "subscrbe"}},
+		{name: "a key twice", file: "limits:\n  connections: 1\n  connections: 2\n", wants: []string{"line 3", "connections", "twice"}},
+		{name: "two documents", file: "port: 1\n---\nport: 2\n", wants: []string{"more than one document"}},
+		{name: "a rate that is next to nothing", args: []string{"--limits.login.rate=1e-9"}, wants: []string{"limits.login.rate"}},
+		{name: "a queue that holds no message", args: []string{"--limits.queue-bytes=1000"}, wants: []string{"limits.queue_bytes", "65536"}},
 		{name: "bad YAML", file: "a: [", wants: []string{"gatecast.yaml"}},
 		{name: "bad environment value", env: map[string]string{"GATECAST_AUTH_ACCESS_TTL": "soon"}, wants: []string{"GATECAST_AUTH_ACCESS_TTL", "auth.access_ttl"}},
 		{name: "bad PORT", env: map[string]string{"PORT": "http"}, wants: []string{"PORT", "port"}},

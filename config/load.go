@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -121,12 +122,15 @@ func loadFile(path string, settings []setting) error {
 	if err != nil {
 		return fmt.Errorf("config file: %w", err)
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, another yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) { // an empty file
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("config file %s: %w", path, err)
 	}
-	if document.Kind == 0 { // an empty file
-		return nil
+	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("config file %s: it holds more than one document", path)
 	}
 	byKey := make(map[string]setting, len(settings))
 	for _, s := range settings {
@@ -150,14 +154,22 @@ func setNode(byKey map[string]setting, prefix string, node *yaml.Node) error {
 		}
 		return nil
 	}
+	if node.Tag == "!!null" { // a group with nothing in it
+		return nil
+	}
 	if node.Kind != yaml.MappingNode {
 		if prefix == "" {
 			return fmt.Errorf("line %d: the file must hold keys and values", node.Line)
 		}
 		return fmt.Errorf("line %d: %s: unknown key", node.Line, prefix)
 	}
+	given := make(map[string]bool)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i].Value
+		if given[key] {
+			return fmt.Errorf("line %d: %s: given twice", node.Content[i].Line, key)
+		}
+		given[key] = true
 		if prefix != "" {
 			key = prefix + "." + key
 		}

@@ -66,11 +66,13 @@ func (v *validation) limits(l Limits) {
 		"limits.login":      l.Login,
 		"limits.register":   l.Register,
 	} {
-		v.require(r.Rate >= 0 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0 to 1e9", r.Rate)
+		v.require(r.Rate == 0 || r.Rate >= 1e-6 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0, or 1e-6 to 1e9", r.Rate)
 		v.require(r.Rate == 0 || r.Burst >= MessageCost && r.Burst <= 1e9, key+".burst", "is %d; it must be %d to 1e9, or nothing would ever pass (a rate of 0 switches the limiter off)", r.Burst, MessageCost)
 	}
-	v.require(l.Bytes.Rate == 0 || l.MessageBytes > 0 && l.Bytes.Burst >= l.MessageBytes, "limits.bytes.burst",
-		"is %d; it must hold the largest frame, limits.message_bytes %d (0 is unlimited)", l.Bytes.Burst, l.MessageBytes)
+	v.require(l.Bytes.Rate == 0 || l.Bytes.Burst >= l.MessageBytes, "limits.bytes.burst",
+		"is %d; it must hold the largest frame, limits.message_bytes, which is %d", l.Bytes.Burst, l.MessageBytes)
+	v.require(l.QueueBytes == 0 || l.QueueBytes >= l.MessageBytes, "limits.queue_bytes",
+		"is %d; it must hold the largest frame, limits.message_bytes, which is %d", l.QueueBytes, l.MessageBytes)
 	for key, n := range map[string]int{
 		"limits.connections":             l.Connections,
 		"limits.connections_per_user":    l.ConnectionsPerUser,

@@ -166,9 +166,6 @@ type Secret struct{ text string }
 
 const redacted = "[redacted]"
 
-// NewSecret wraps text.
-func NewSecret(text string) Secret { return Secret{text} }
-
 // Reveal is the text itself, for the one who needs it.
 func (s Secret) Reveal() string { return s.text }
 

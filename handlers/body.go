@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -56,6 +58,10 @@ func (b jsonBody) read(c *fiber.Ctx) ([]byte, error) {
 		return nil, nil
 	}
 	data, err := io.ReadAll(io.LimitReader(stream, int64(b.limit)+1))
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return nil, fiber.ErrRequestTimeout
+	}
 	if err != nil {
 		return nil, &bodyError{"the body ended early"}
 	}
@@ -81,7 +87,10 @@ func describe(err error) string {
 		return "the body is empty"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "the body's JSON ends early"
-	default: // an unknown field has no type of its own: json: unknown field "x"
-		return "the body has an " + string(bytes.TrimPrefix([]byte(err.Error()), []byte("json: ")))
 	}
+	// encoding/json has no type for this one.
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return "the body has an unknown field " + field
+	}
+	return "the body could not be read"
 }

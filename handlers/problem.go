@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -51,7 +52,7 @@ var codes = []struct {
 	{errNotReady, http.StatusServiceUnavailable, "not_ready"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "overloaded"},
 }
 
 // httpCodes are for errors that come from Fiber with nothing but a status.
@@ -60,7 +61,10 @@ var httpCodes = map[int]string{
 	http.StatusForbidden:                   "forbidden",
 	http.StatusNotFound:                    "not_found",
 	http.StatusMethodNotAllowed:            "method_not_allowed",
+	http.StatusNotImplemented:              "unknown_method",
 	http.StatusRequestTimeout:              "request_timeout",
+	http.StatusRequestEntityTooLarge:       "too_large",
+	http.StatusUnsupportedMediaType:        "media_type",
 	http.StatusRequestHeaderFieldsTooLarge: "headers_too_large",
 	http.StatusUpgradeRequired:             "upgrade_required",
 }
@@ -69,6 +73,7 @@ var httpCodes = map[int]string{
 var details = map[int]string{
 	http.StatusForbidden:                   "this path is not for reading",
 	http.StatusNotFound:                    "there is nothing at this path",
+	http.StatusNotImplemented:              "this method is not known here",
 	http.StatusMethodNotAllowed:            "this path does not take this method",
 	http.StatusRequestHeaderFieldsTooLarge: "the request's headers are too large",
 	http.StatusRequestTimeout:              "the request took too long to arrive",
@@ -137,7 +142,11 @@ func newProblem(status int, code, detail string) problem {
 func renderError(logger *slog.Logger) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
 		p := problemOf(err)
-		p.RequestID = middleware.RequestIDOf(c)
+		if p.RequestID = middleware.RequestIDOf(c); p.RequestID == "" {
+			// fasthttp could not make out the request, so no middleware saw it.
+			p.RequestID = rand.Text()
+			logger.Info("request refused", "id", p.RequestID, "status", p.Status, "remote", c.Context().RemoteAddr().String())
+		}
 		if p.Status == http.StatusInternalServerError {
 			logger.Error("request failed", "id", p.RequestID, "error", err)
 		}

@@ -4,12 +4,16 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/valyala/fasthttp"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/client"
@@ -57,7 +61,7 @@ func New(o Options) *fiber.App {
 		middleware.RequestID(),
 		middleware.Client(o.TrustedProxies),
 		middleware.Log(o.Logger),
-		recover.New(),
+		recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: logPanic(o.Logger)}),
 		middleware.SecurityHeaders(),
 		middleware.CORS(o.Origins),
 		middleware.Timeout(o.RequestTimeout),
@@ -75,5 +79,29 @@ func New(o Options) *fiber.App {
 	app.Get("/readyz", noStore, readyz(o.Ready))
 	app.Use("/client", files(client.Files))
 	app.Use("/", files(static.Files))
+
+	server := app.Server()
+	server.Handler = refuseUnknownMethods(app, server.Handler)
+	server.ConnState = o.Gate.ConnState
 	return app
+}
+
+// refuseUnknownMethods answers methods that Fiber does not know, which it would
+// answer itself in plain text.
+func refuseUnknownMethods(app *fiber.App, next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(c *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			next(c)
+			return
+		}
+		ctx := app.AcquireCtx(c)
+		defer app.ReleaseCtx(ctx)
+		_ = app.ErrorHandler(ctx, fiber.ErrNotImplemented) // it only sets the response
+	}
+}
+
+func logPanic(logger *slog.Logger) func(*fiber.Ctx, any) {
+	return func(c *fiber.Ctx, reason any) {
+		logger.Error("request panicked", "id", middleware.RequestIDOf(c), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	}
 }

@@ -2,42 +2,52 @@ package middleware
 
 import (
 	"sync"
-	"time"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
 )
 
-// claimWithin bounds the time between the gate's yes and the socket's handler.
-// When the client goes away while the upgrade is answered, the handler never
-// runs, and nobody else would give the slots back.
-const claimWithin = 10 * time.Second
-
 // Admission is the gate's yes: whose socket it is, the user's Limiter, and the
-// slots that it takes until Release.
+// slots that it holds until Release.
 type Admission struct {
 	Claims  auth.Claims
 	Limiter *ratelimit.Limiter
 
-	expiry  *time.Timer
 	release func() // gives everything back, once
-}
-
-func newAdmission(claims auth.Claims, limiter *ratelimit.Limiter, release func()) *Admission {
-	a := &Admission{Claims: claims, Limiter: limiter, release: sync.OnceFunc(release)}
-	a.expiry = time.AfterFunc(claimWithin, a.release)
-	return a
 }
 
 // AdmissionLocal names the Admission in the Locals that contrib's websocket
 // hands on.
-const AdmissionLocal = localAdmission
-
-// Claim begins the use of an admission. It tells whether there was still time.
-func (a *Admission) Claim() bool { return a.expiry.Stop() }
+const AdmissionLocal = "gatecast.admission"
 
 // Release gives the slots and the Limiter back. Only the first call counts.
-func (a *Admission) Release() {
-	a.expiry.Stop()
-	a.release()
+func (a *Admission) Release() { a.release() }
+
+// admission takes what a socket holds: a slot in all, of its address and of its
+// user, and the user's Limiter. Where one is missing it gives back the others.
+func (g *Gate) admission(claims auth.Claims, address string) (*Admission, error) {
+	var taken []func()
+	giveBack := func() {
+		for _, release := range taken {
+			release()
+		}
+	}
+	for _, slot := range []struct {
+		of   *ratelimit.Slots
+		key  string
+		full error
+	}{
+		{g.all, "", ErrFull},
+		{g.ofAddress, address, ErrTooManyOfAddress},
+		{g.ofUser, claims.Subject, ErrTooManyOfUser},
+	} {
+		if !slot.of.Acquire(slot.key) {
+			giveBack()
+			return nil, slot.full
+		}
+		taken = append(taken, func() { slot.of.Release(slot.key) })
+	}
+	limiter, release := g.opts.Users.Acquire(claims.Subject)
+	taken = append(taken, release)
+	return &Admission{Claims: claims, Limiter: limiter, release: sync.OnceFunc(giveBack)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/utils"
 
 	"github.com/gatecast/gatecast/auth"
 )
@@ -18,11 +17,14 @@ type Verifier interface {
 // leaves its claims for those behind.
 func Bearer(verifier Verifier) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		token := bearerHeader(c)
-		if token == "" {
+		tokens := bearerHeaders(c)
+		switch {
+		case len(tokens) == 0:
 			return ErrNoToken
+		case len(tokens) > 1:
+			return ErrManyTokens
 		}
-		claims, err := verifier.Verify(token)
+		claims, err := verifier.Verify(tokens[0])
 		if err != nil {
 			return err
 		}
@@ -31,12 +33,15 @@ func Bearer(verifier Verifier) fiber.Handler {
 	}
 }
 
-// bearerHeader is the token of the Authorization header, or empty. The text is
-// our own copy: Fiber reuses its buffers.
-func bearerHeader(c *fiber.Ctx) string {
-	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+// bearerHeaders are the tokens of Authorization headers; more than one is the
+// client's mistake.
+func bearerHeaders(c *fiber.Ctx) []string {
+	var tokens []string
+	for _, line := range c.Context().Request.Header.PeekAll(fiber.HeaderAuthorization) {
+		scheme, token, _ := strings.Cut(string(line), " ")
+		if token = strings.TrimSpace(token); strings.EqualFold(scheme, "Bearer") && token != "" {
+			tokens = append(tokens, token)
+		}
 	}
-	return utils.CopyString(strings.TrimSpace(token))
+	return tokens
 }

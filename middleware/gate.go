@@ -2,11 +2,14 @@ package middleware
 
 import (
 	"encoding/base64"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
+	"github.com/valyala/fasthttp"
 
 	"github.com/gatecast/gatecast/ratelimit"
 )
@@ -49,6 +52,8 @@ type Gate struct {
 	all        *ratelimit.Slots
 	ofUser     *ratelimit.Slots
 	ofAddress  *ratelimit.Slots
+
+	pending sync.Map // *Admission by net.Conn, until the upgrade is answered
 }
 
 // NewGate makes a Gate.
@@ -81,6 +86,8 @@ func (g *Gate) open(c *fiber.Ctx) error {
 // lets some of it pass and answers the rest with one status.
 func (g *Gate) handshake(c *fiber.Ctx) error {
 	switch {
+	case !c.Context().Request.Header.IsHTTP11() || hasToken(c, fiber.HeaderConnection, "close"):
+		return &HandshakeError{"a connection that is to be closed, or of HTTP/1.0, cannot be upgraded"}
 	case !hasToken(c, fiber.HeaderUpgrade, "websocket") || !hasToken(c, fiber.HeaderConnection, "upgrade"):
 		return ErrNotWebSocket
 	case c.Get(fiber.HeaderSecWebSocketVersion) != websocketVersion:
@@ -125,20 +132,20 @@ func (g *Gate) credential(c *fiber.Ctx) error {
 // for as long as the socket lives.
 func (g *Gate) strip(c *fiber.Ctx) {
 	header := &c.Request().Header
-	header.Del(fiber.HeaderAuthorization)
-	header.Del(fiber.HeaderCookie)
-	if len(header.Peek(fiber.HeaderSecWebSocketProtocol)) > 0 {
+	offered := len(header.Peek(fiber.HeaderSecWebSocketProtocol)) > 0
+	for _, name := range []string{fiber.HeaderAuthorization, fiber.HeaderCookie, fiber.HeaderSecWebSocketProtocol} {
+		header.Del(name)
+	}
+	if offered {
 		header.Set(fiber.HeaderSecWebSocketProtocol, g.opts.Protocol)
 	}
+	header.SetRequestURI(utils.CopyString(c.Path()))
 	c.Request().URI().SetQueryString("")
 }
 
 // token finds the one credential that a handshake shows.
 func (g *Gate) token(c *fiber.Ctx) (string, error) {
-	var tokens []string
-	if token := bearerHeader(c); token != "" {
-		tokens = append(tokens, token)
-	}
+	tokens := bearerHeaders(c)
 	offered, err := offeredProtocols(c)
 	if err != nil {
 		return "", err
@@ -166,43 +173,47 @@ func (g *Gate) token(c *fiber.Ctx) (string, error) {
 	}
 }
 
-// admit takes a slot for the socket and the user's one Limiter. They are given
-// back by the Admission, or here where what follows does not upgrade.
+// admit lets the socket in where there is room. Its Admission is given back by
+// whoever serves the socket, or here where there is none to serve.
 func (g *Gate) admit(c *fiber.Ctx) error {
 	claims, _ := ClaimsOf(c)
-	address := ratelimit.AddressKey(AddressOf(c))
-	if !g.all.Acquire("") {
-		return ErrFull
+	admission, err := g.admission(claims, ratelimit.AddressKey(AddressOf(c)))
+	if err != nil {
+		return err
 	}
-	if !g.ofAddress.Acquire(address) {
-		g.all.Release("")
-		return ErrTooManyOfAddress
-	}
-	if !g.ofUser.Acquire(claims.Subject) {
-		g.ofAddress.Release(address)
-		g.all.Release("")
-		return ErrTooManyOfUser
-	}
-	limiter, release := g.opts.Users.Acquire(claims.Subject)
-	admission := newAdmission(claims, limiter, func() {
-		release()
-		g.ofUser.Release(claims.Subject)
-		g.ofAddress.Release(address)
-		g.all.Release("")
-	})
-	c.Locals(localAdmission, admission)
+	conn := c.Context().Conn()
+	g.pending.Store(conn, admission)
+	c.Locals(AdmissionLocal, admission)
 	if err := c.Next(); err != nil {
+		g.pending.Delete(conn)
 		admission.Release()
 		return err
 	}
 	return nil
 }
 
+// ConnState is for fasthttp's hook of that name. Between the gate's yes and the
+// socket's handler lies the answer to the upgrade. When the client is gone
+// before it, the handler never runs: the connection ends instead, and with it
+// the Admission.
+func (g *Gate) ConnState(conn net.Conn, state fasthttp.ConnState) {
+	switch state {
+	case fasthttp.StateHijacked:
+		g.pending.Delete(conn)
+	case fasthttp.StateClosed:
+		if admission, ok := g.pending.LoadAndDelete(conn); ok {
+			admission.(*Admission).Release()
+		}
+	}
+}
+
 // hasToken tells whether a header's comma-separated list holds token.
 func hasToken(c *fiber.Ctx, header, token string) bool {
-	for item := range strings.SplitSeq(c.Get(header), ",") {
-		if strings.EqualFold(strings.TrimSpace(item), token) {
-			return true
+	for _, line := range c.Context().Request.Header.PeekAll(header) {
+		for item := range strings.SplitSeq(string(line), ",") {
+			if strings.EqualFold(strings.TrimSpace(item), token) {
+				return true
+			}
 		}
 	}
 	return false

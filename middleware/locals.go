@@ -14,7 +14,6 @@ const (
 	localAddress   = "gatecast.address"
 	localSecure    = "gatecast.secure"
 	localClaims    = "gatecast.claims"
-	localAdmission = "gatecast.admission"
 )
 
 // RequestIDOf is the request's id.

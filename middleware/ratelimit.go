@@ -19,7 +19,7 @@ const (
 
 // RateLimit charges a request to its address, and tells what is left.
 func RateLimit(name string, rate ratelimit.Rate, limiters *ratelimit.Keyed) fiber.Handler {
-	policy := Policy(name, rate)
+	policy := policyOf(name, rate)
 	return func(c *fiber.Ctx) error {
 		if rate.PerSecond == 0 {
 			return c.Next()
@@ -37,9 +37,9 @@ func RateLimit(name string, rate ratelimit.Rate, limiters *ratelimit.Keyed) fibe
 	}
 }
 
-// Policy is the RateLimit-Policy of a bucket: its size, and the seconds in
+// policyOf is the RateLimit-Policy of a bucket: its size, and the seconds in
 // which an empty one fills.
-func Policy(name string, rate ratelimit.Rate) string {
+func policyOf(name string, rate ratelimit.Rate) string {
 	window := math.Ceil(float64(rate.Burst) / rate.PerSecond)
 	return fmt.Sprintf("%q;q=%d;w=%s", name, rate.Burst, strconv.FormatFloat(window, 'f', 0, 64))
 }

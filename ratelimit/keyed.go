@@ -66,13 +66,6 @@ func NewKeyed(opts Options) *Keyed {
 	}
 }
 
-// Take spends from key's Limiter as Limiter.Take does.
-func (k *Keyed) Take(key string, costs ...float64) time.Duration {
-	limiter, release := k.Acquire(key)
-	defer release()
-	return limiter.Take(costs...)
-}
-
 // Acquire gives key's one Limiter and keeps it until release is called. All
 // who hold the key at the same time hold the same Limiter.
 func (k *Keyed) Acquire(key string) (l *Limiter, release func()) {

@@ -1,6 +1,7 @@
 package ws
 
-// Close codes decide whether and how a client comes back.
+// Close codes decide whether and how a client comes back. 4401 is reserved for
+// tokens that end while a socket is open.
 const (
 	CloseNormal       = 1000 // the client said goodbye
 	CloseProtocol     = 1002 // a frame broke RFC 6455

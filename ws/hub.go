@@ -25,8 +25,8 @@ import (
 
 // Options of a Hub.
 type Options struct {
-	Rules         *Rules
-	Broker        Broker
+	Rules         *Rules   // required
+	Broker        Broker   // required
 	AutoSubscribe []string // channels that every session joins first
 
 	MessageBytes  int            // size of a client's frame; 0 is unlimited
@@ -43,15 +43,16 @@ type Options struct {
 
 	Hooks  Hooks
 	Frames map[string]FrameType // beside the protocol's own
-	Logger *slog.Logger
-	Now    func() time.Time // nil means time.Now
+	Logger *slog.Logger         // nil discards
+	Now    func() time.Time     // nil means time.Now
 }
 
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an
 // *Error that a hook returns is what the client is told. They run on the
-// session's own goroutine and hold up nobody else.
+// session's own goroutine and hold up nobody else. Publish is asked for chat and
+// publish, not for typing. Disconnect is called for whom Connect let in.
 type Hooks struct {
-	Connect    func(ctx context.Context, s *Session) error // an error closes with 4403
+	Connect    func(ctx context.Context, s *Session) error // an *Error closes with 4403, another error with 1013
 	Subscribe  func(ctx context.Context, s *Session, channel string) error
 	Publish    func(ctx context.Context, s *Session, m Message) error
 	Disconnect func(s *Session)
@@ -88,6 +89,15 @@ func NewHub(opts Options) (*Hub, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case opts.Rules == nil || opts.Broker == nil:
+		return nil, errors.New("ws: Rules and Broker are required")
+	case opts.PingTimeout <= 0 || opts.PingInterval <= opts.PingTimeout || opts.WriteTimeout <= 0 || opts.CloseTimeout <= 0:
+		return nil, errors.New("ws: timeouts must be above 0, and PingTimeout below PingInterval")
+	}
 	h := &Hub{
 		opts:     opts,
 		frames:   protocolFrames(),
@@ -97,6 +107,9 @@ func NewHub(opts Options) (*Hub, error) {
 	for name, frame := range opts.Frames {
 		if _, taken := h.frames[name]; taken {
 			return nil, fmt.Errorf("ws: frame type %q is the protocol's own", name)
+		}
+		if frame.Handle == nil {
+			return nil, fmt.Errorf("ws: frame type %q has no handler", name)
 		}
 		h.frames[name] = frame
 	}
@@ -212,10 +225,10 @@ const (
 // last has ended. When ctx ends first it cuts the rest off and answers ctx's
 // error; it does not wait for a handler or hook that ignores its own context.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	h.Drain()
-	h.mu.RLock()
+	h.mu.Lock()
+	h.draining = true
 	sessions := maps.Clone(h.sessions)
-	h.mu.RUnlock()
+	h.mu.Unlock()
 
 	ended := make(chan struct{})
 	go func() {
@@ -237,13 +250,6 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-time.After(h.opts.CloseTimeout):
 	}
 	return errors.Join(errors.New("ws: some sessions had to be cut off"), ctx.Err())
-}
-
-// Drain lets no session in any more and leaves those that are there alone.
-func (h *Hub) Drain() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.draining = true
 }
 
 func closeAll(ctx context.Context, sessions map[*Session]struct{}) {

@@ -135,9 +135,31 @@ func TestOwnFrameType(t *testing.T) {
 	if f := until(t, conn, "error"); f["code"] != "bad_dice" {
 		t.Errorf("%v", f)
 	}
-	_, err := ws.NewHub(ws.Options{Broker: &broker.Memory{}, Frames: map[string]ws.FrameType{"chat": {}}})
-	if err == nil || !strings.Contains(err.Error(), "chat") {
-		t.Errorf("a type of the protocol's own is replaced: %v", err)
+}
+
+func TestNewHubRefusesNonsense(t *testing.T) {
+	rules, err := ws.NewRules(map[string]ws.Rule{"lobby": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := ws.Options{Rules: rules, Broker: &broker.Memory{}, PingInterval: 2, PingTimeout: 1, WriteTimeout: 1, CloseTimeout: 1}
+	if _, err := ws.NewHub(good); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(*ws.Options){
+		"no rules":                     func(o *ws.Options) { o.Rules = nil },
+		"no broker":                    func(o *ws.Options) { o.Broker = nil },
+		"no time to answer":            func(o *ws.Options) { o.PingTimeout = 2 },
+		"the protocol's own type":      func(o *ws.Options) { o.Frames = map[string]ws.FrameType{"chat": {}} },
+		"a type without a handler":     func(o *ws.Options) { o.Frames = map[string]ws.FrameType{"dice": {}} },
+		"a channel that is no channel": func(o *ws.Options) { o.AutoSubscribe = []string{"no way"} },
+		"a channel that has no rule":   func(o *ws.Options) { o.AutoSubscribe = []string{"secret"} },
+	} {
+		opts := good
+		change(&opts)
+		if _, err := ws.NewHub(opts); err == nil {
+			t.Errorf("%s is taken", what)
+		}
 	}
 }
 
