@@ -82,29 +82,36 @@ func TestDocsAreComplete(t *testing.T) {
 		return string(data)
 	}
 	protocol, asyncAPI := read("docs/protocol.md"), read("docs/asyncapi.yaml")
-	for _, match := range regexp.MustCompile(`(?m)^\tType\w+ += "(\w+)"`).FindAllStringSubmatch(read("ws/protocol.go"), -1) {
+	find := func(pattern, path string) [][]string {
+		matches := regexp.MustCompile(pattern).FindAllStringSubmatch(read(path), -1)
+		if len(matches) < 5 {
+			t.Errorf("%s finds %d names in %s: it has gone blind", pattern, len(matches), path)
+		}
+		return matches
+	}
+	for _, match := range find(`(?m)^\tType\w+ += "(\w+)"`, "ws/protocol.go") {
 		if !strings.Contains(protocol, "`"+match[1]+"`") || !strings.Contains(asyncAPI, match[1]) {
 			t.Errorf("frame type %s is not in docs/protocol.md and docs/asyncapi.yaml", match[1])
 		}
 	}
-	for _, match := range regexp.MustCompile(`(?m)^\tCode\w+ += "(\w+)"`).FindAllStringSubmatch(read("ws/errors.go"), -1) {
+	for _, match := range find(`(?m)^\tCode\w+ += "(\w+)"`, "ws/errors.go") {
 		if !strings.Contains(protocol, "`"+match[1]+"`") {
 			t.Errorf("error code %s is not in docs/protocol.md", match[1])
 		}
 	}
-	for _, match := range regexp.MustCompile(`(?m)^\tClose\w+ += (\d+)`).FindAllStringSubmatch(read("ws/closecode.go"), -1) {
+	for _, match := range find(`(?m)^\tClose\w+ += (\d+)`, "ws/closecode.go") {
 		if !strings.Contains(protocol, match[1]) {
 			t.Errorf("close code %s is not in docs/protocol.md", match[1])
 		}
 	}
 	problems := read("docs/errors.md")
-	for _, match := range regexp.MustCompile(`(?m)^\t+(?:\{.*, |http\.Status\w+: +)"(\w+)"\}?,$`).FindAllStringSubmatch(read("handlers/problem.go"), -1) {
+	for _, match := range find(`http\.Status\w+(?:,|:) +"(\w+[a-z])"`, "handlers/problem.go") {
 		if !strings.Contains(problems, "`"+match[1]+"`") {
 			t.Errorf("problem %s is not in docs/errors.md", match[1])
 		}
 	}
 	openAPI := read("docs/openapi.yaml")
-	for _, match := range regexp.MustCompile(`app\.(Get|Post|Put|Delete)\("([^"]+)"`).FindAllStringSubmatch(read("handlers/routes.go"), -1) {
+	for _, match := range find(`app\.(Get|Post|Put|Delete)\("([^"]+)"`, "handlers/routes.go") {
 		_, after, _ := strings.Cut(openAPI, "\n  "+match[2]+":")
 		operations, _, _ := strings.Cut(after, "\n  /")
 		if !strings.Contains(operations, "\n    "+strings.ToLower(match[1])+":\n") {

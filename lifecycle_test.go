@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -56,6 +57,29 @@ func TestStopRightAfterStart(t *testing.T) {
 	}
 }
 
+// O1: every socket gets 1012, also where there are more than the pace allows.
+func TestShutdownOfManyO1(t *testing.T) {
+	s := start(t, "--shutdown-timeout=600ms", "--limits.connections-per-user=0", "--socket.close-timeout=100ms")
+	token := s.token("alice")
+	var peers []*peer
+	for range 700 {
+		peers = append(peers, s.dial(token))
+	}
+	for _, p := range peers {
+		p.until("subscribed")
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	codes := map[int]int{}
+	for _, p := range peers {
+		codes[p.closeCode()]++
+	}
+	if codes[1012] != len(peers) {
+		t.Errorf("closed with %v", codes)
+	}
+}
+
 // O1: while it drains, the server is not ready and lets no socket in.
 func TestDrainingRefusesO1(t *testing.T) {
 	s := start(t, "--socket.close-timeout=3s")
@@ -72,7 +96,7 @@ func TestDrainingRefusesO1(t *testing.T) {
 		return readAnswer(t, request, "GET")
 	}
 	a := ask("/readyz", "Host: x\r\n")
-	if a.status != http.StatusServiceUnavailable || a.field("code") != "draining" && a.field("code") != "not_ready" {
+	if a.status != http.StatusServiceUnavailable || a.field("code") != "draining" {
 		t.Errorf("readyz: %d %s", a.status, a.body)
 	}
 	if a := ask("/healthz", "Host: x\r\n"); a.status != http.StatusOK {
@@ -175,6 +199,41 @@ func TestLogsHoldNoSecretsT5(t *testing.T) {
 	}
 }
 
+// A process that has no descriptor left for another connection goes on when it
+// has again.
+func TestOutOfDescriptors(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "gatecast")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out := newLogs()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "ulimit -n 64; exec "+binary+" --port=0 --host=127.0.0.1 --data-dir="+t.TempDir())
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, logs: out}
+	var hello struct{ Page string }
+	if err := json.Unmarshal(out.firstLine(t), &hello); err != nil {
+		t.Fatal(err)
+	}
+	s.addr = strings.Trim(strings.TrimPrefix(hello.Page, "http:"), "/")
+	var conns []net.Conn
+	for range 100 {
+		conns = append(conns, s.rawConn())
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	if a := s.do("GET", "/readyz", ""); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // One line a request, with what an operator looks for and no more than fits.
 func TestRequestLog(t *testing.T) {
 	s := start(t)
@@ -270,7 +329,7 @@ func TestSignalsAndEnvironment(t *testing.T) {
 	}
 	t.Run("SIGTERM", func(t *testing.T) {
 		cmd, out := launch()
-		<-out.first
+		out.firstLine(t)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v\n%s", err, out)
@@ -280,7 +339,7 @@ func TestSignalsAndEnvironment(t *testing.T) {
 		cmd, out := launch()
 		s := &server{t: t, logs: out}
 		var hello struct{ Page, Data string }
-		if err := json.Unmarshal(<-out.first, &hello); err != nil {
+		if err := json.Unmarshal(out.firstLine(t), &hello); err != nil {
 			t.Fatal(err)
 		}
 		s.addr, s.dir = strings.Trim(strings.TrimPrefix(hello.Page, "http:"), "/"), hello.Data

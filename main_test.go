@@ -106,6 +106,18 @@ func (l *logs) Write(p []byte) (int, error) {
 	return l.all.Write(p)
 }
 
+// firstLine waits for the line that says where the server listens.
+func (l *logs) firstLine(t *testing.T) []byte {
+	t.Helper()
+	select {
+	case line := <-l.first:
+		return line
+	case <-time.After(patience):
+		t.Fatal("the server says nothing")
+		return nil
+	}
+}
+
 func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -258,7 +270,7 @@ type peer struct {
 	conn   *websocket.Conn
 	frames chan frame
 	raw    chan string   // the same as text
-	closed chan struct{} // after which closeErr is set
+	closed chan struct{} // after which err is set
 	err    error
 }
 

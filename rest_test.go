@@ -148,6 +148,31 @@ func TestRefusalsAreProblemsH1H2H6(t *testing.T) {
 	}
 }
 
+// H1: what Fiber or fasthttp would answer by themselves is a problem as well,
+// and stands in the log.
+func TestRequestsThatAreNoneH1(t *testing.T) {
+	s := start(t)
+	for sent, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"FOO / HTTP/1.1\r\nHost: x\r\n\r\n":               {501, "unknown_method"},
+		"GET /me HTTP/1.1\r\nHost: x\r\nNo colon\r\n\r\n": {400, "bad_request"},
+	} {
+		conn := s.rawConn()
+		if _, err := conn.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		a := readAnswer(t, conn, "GET")
+		if a.status != want.status || a.field("code") != want.code || a.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%q: %d %v %s", sent, a.status, a.header, a.body)
+		}
+		if id := a.field("request_id"); id == "" || !s.logged(id) {
+			t.Errorf("%q: its id %q is not in the log", sent, id)
+		}
+	}
+}
+
 // C7: a request that does not arrive is not waited for longer than
 // http.read_timeout.
 func TestSlowRequestIsClosedC7(t *testing.T) {

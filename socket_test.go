@@ -153,8 +153,11 @@ func TestFrameRulesC3C4C5L7(t *testing.T) {
 		{"C4 text within text", append(maskedFrame(0x01, []byte("{")), maskedFrame(finText, []byte("}"))...), 1002},
 		{"C4 close code 1005", maskedFrame(finClose, []byte{1005 >> 8, 1005 & 0xff}), 1002},
 		{"C4 close code 999", maskedFrame(finClose, []byte{999 >> 8, 999 & 0xff}), 1002},
+		{"C4 close code 5000", maskedFrame(finClose, []byte{5000 >> 8, 5000 & 0xff}), 1002},
 		{"C4 a close reason that is not UTF-8", maskedFrame(finClose, []byte{1000 >> 8, 1000 & 0xff, 0xff}), 1002},
 		{"C5 compressed, which was not agreed", maskedFrame(finText|0x40, bytes.Repeat([]byte{0}, 100)), 1002},
+		{"C4 half a close code", maskedFrame(finClose, []byte{3}), 1002},
+		{"C4 a length beyond all bounds", []byte{finText, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}, 1002},
 		{"L7 64 KiB + 1", maskedFrame(finText, bytes.Repeat([]byte("x"), 65537)), 1009},
 		{"L7 64 KiB + 1 in two frames", append(maskedFrame(0x01, bytes.Repeat([]byte("x"), 65536)), maskedFrame(finCont, []byte("x"))...), 1009},
 		{"L7 a megabyte", maskedFrame(finText, bytes.Repeat([]byte("x"), 1<<20)), 1009},
@@ -177,6 +180,89 @@ func TestFrameRulesC3C4C5L7(t *testing.T) {
 	}
 	eventually(t, "no session is left", func() bool { return s.presence("lobby") == 0 })
 }
+
+// What was right before a frame that breaks the rules is done and answered, in
+// order, and the close frame is the last thing that comes.
+func TestNothingIsLostBeforeTheClose(t *testing.T) {
+	s := start(t, "--socket.close-timeout=200ms")
+	for name, bad := range map[string][]byte{
+		"C4 RSV1":         maskedFrame(finText|0x40, []byte("{}")),
+		"L7 64 KiB + 1":   maskedFrame(finText, bytes.Repeat([]byte("x"), 65537)),
+		"C3 not UTF-8":    maskedFrame(finText, []byte("\xff")),
+		"a close frame":   maskedFrame(finClose, []byte{1000 >> 8, 1000 & 0xff}),
+		"C4 an empty one": {0x8f, 0x80, 0, 0, 0, 0},
+	} {
+		for range 5 {
+			r := s.rawSocket(s.token("alice"))
+			var sent []byte
+			const chats = 5
+			for i := range chats {
+				sent = append(sent, maskedFrame(finText, fmt.Appendf(nil, `{"type":"chat","id":%d,"message":"x"}`, i))...)
+			}
+			r.write(append(sent, bad...))
+			for i := range chats {
+				if _, payload := r.read(); !strings.Contains(string(payload), fmt.Sprintf(`"ack","id":%d`, i)) {
+					t.Fatalf("%s: answer %d is %q", name, i, payload)
+				}
+			}
+			if opcode, _ := r.read(); opcode != 8 {
+				t.Errorf("%s: frame %x after the answers", name, opcode)
+			}
+			if _, _, err := r.tryRead(); err != io.EOF {
+				t.Errorf("%s: behind the close frame: %v", name, err)
+			}
+		}
+	}
+}
+
+// L5: control frames and pieces of messages have a budget too: who floods is
+// closed, and a ping within reason is answered even when messages are over
+// their limit (RFC 6455, 5.5.2).
+func TestFloodsOfControlFramesL5(t *testing.T) {
+	s := start(t, "--limits.messages.rate=0.001", "--limits.messages.burst=1", "--limits.violations=20",
+		"--limits.bytes.rate=1000", "--limits.bytes.burst=65536", "--socket.close-timeout=200ms")
+	for name, frame := range map[string][]byte{
+		"pings":            maskedFrame(finPing, make([]byte, 125)),
+		"empty pings":      maskedFrame(finPing, nil),
+		"pongs":            maskedFrame(0x8A, make([]byte, 125)),
+		"empty pieces":     maskedFrame(0x00, nil),
+		"pieces of a byte": maskedFrame(0x00, []byte("x")),
+	} {
+		r := s.rawSocket(s.token(escapeName(name)))
+		r.write(maskedFrame(0x01, nil)) // what the pieces are pieces of
+		flood := bytes.Repeat(frame, 100)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				if _, err := r.conn.Write(flood); err != nil {
+					return
+				}
+			}
+		}()
+		if code := r.closeCode(); code != 4429 {
+			t.Errorf("%s: closed with %d", name, code)
+		}
+		_ = r.conn.Close()
+		<-done
+	}
+	r := s.rawSocket(s.token("bob"))
+	for range 10 {
+		r.write(maskedFrame(finText, []byte(`{"type":"chat","message":"x"}`)))
+	}
+	r.write(maskedFrame(finPing, []byte("alive?")))
+	for {
+		opcode, payload := r.read()
+		if opcode == 0xA && string(payload) == "alive?" {
+			return
+		}
+		if opcode == 8 {
+			t.Fatal("closed")
+		}
+	}
+}
+
+func escapeName(s string) string { return strings.ReplaceAll(s, " ", "-") }
 
 // presence is how many users are in a channel, seen by a service that is not.
 func (s *server) presence(channel string) int {
@@ -314,13 +400,13 @@ func TestChurnDoesNotMixUpC8(t *testing.T) {
 	done := make(chan string)
 	const clients, rounds = 20, 15
 	for i := range clients {
+		name := fmt.Sprint("user", i)
+		header := http.Header{"Authorization": {"Bearer " + s.token(name)}}
 		go func() {
-			name := fmt.Sprint("user", i)
-			token := s.token(name)
 			for round := range rounds {
-				conn, a := s.upgrade("/ws", "Authorization", "Bearer "+token)
-				if conn == nil {
-					done <- fmt.Sprintf("%d %s", a.status, a.body)
+				conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws://"+s.addr+"/ws", header)
+				if err != nil {
+					done <- err.Error()
 					return
 				}
 				own := fmt.Sprintf("%s-%d", name, round)

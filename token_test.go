@@ -144,6 +144,7 @@ func TestForgedTokensAreRefusedJ1J2J3J4J6J7J8J10J12(t *testing.T) {
 		"J5 no iat":                     ours(with("iat", nil), nil),
 		"J6 crit":                       ours(good, map[string]any{"crit": []string{"exp"}}),
 		"J7 iat in the future":          ours(with("iat", now+60), nil),
+		"J7 nbf in the future":          ours(with("nbf", now+60), nil),
 		"J8 altered last character":     altered,
 		"J8 padding":                    valid + "==",
 		"J8 line break":                 parts[0] + "." + parts[1] + "." + parts[2][:10] + "\t" + parts[2][10:],

@@ -129,13 +129,15 @@ func (g *Gate) credential(c *fiber.Ctx) error {
 }
 
 // strip takes the token out of the request: what is upgraded keeps its headers
-// for as long as the socket lives.
+// for as long as the socket lives. What may be spread over several lines is put
+// on one, the only one that the WebSocket library looks at.
 func (g *Gate) strip(c *fiber.Ctx) {
 	header := &c.Request().Header
 	offered := len(header.Peek(fiber.HeaderSecWebSocketProtocol)) > 0
-	for _, name := range []string{fiber.HeaderAuthorization, fiber.HeaderCookie, fiber.HeaderSecWebSocketProtocol} {
+	for _, name := range []string{fiber.HeaderAuthorization, fiber.HeaderCookie, fiber.HeaderSecWebSocketProtocol, fiber.HeaderConnection} {
 		header.Del(name)
 	}
+	header.Set(fiber.HeaderConnection, fiber.HeaderUpgrade)
 	if offered {
 		header.Set(fiber.HeaderSecWebSocketProtocol, g.opts.Protocol)
 	}

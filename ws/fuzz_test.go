@@ -1,7 +1,10 @@
 package ws
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -46,6 +49,46 @@ func FuzzParseFrame(f *testing.F) {
 		if len(frame.ID) > maxID {
 			t.Fatalf("an id of %d bytes", len(frame.ID))
 		}
+	})
+}
+
+// Whatever bytes a client sends, reading them comes to an end, within the
+// limit, and with an error that tells whose fault it was.
+func FuzzInbox(f *testing.F) {
+	for _, seed := range [][]byte{
+		{0x81, 0x82, 1, 2, 3, 4, 5, 6}, {0x01, 0x80, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 0, 0}, {0x88, 0x80, 0, 0, 0, 0},
+		{0x88, 0x82, 0, 0, 0, 0, 3, 0xe8}, {0x89, 0x81, 0, 0, 0, 0, 1}, {0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0}, {0x81, 0xff, 0x80}, {0xc1, 0x80}, {0x81, 0x01},
+	} {
+		f.Add(seed)
+	}
+	const limit = 100
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		in := newInbox(bytes.NewReader(sent), limit)
+		for range len(sent) + 1 {
+			opcode, payload, err := in.next()
+			if err == nil {
+				if opcode.IsReserved() || len(payload) > limit && opcode.IsData() || len(payload) > 125 && opcode.IsControl() {
+					t.Fatalf("%x gives opcode %x with %d bytes", sent, opcode, len(payload))
+				}
+				continue
+			}
+			var bye *goodbye
+			var broken *violation
+			switch {
+			case errors.As(err, &bye):
+				if bye.code < 1000 || bye.code == 1005 || bye.code == 1006 || bye.code == 1015 || bye.code > 4999 {
+					t.Fatalf("%x says goodbye with %d", sent, bye.code)
+				}
+			case errors.As(err, &broken):
+				if broken.code != CloseProtocol && broken.code != CloseTooBig || broken.reason == "" {
+					t.Fatalf("%x: %v", sent, err)
+				}
+			case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+				t.Fatalf("%x: %v", sent, err)
+			}
+			return
+		}
+		t.Fatalf("%x gives more frames than it has bytes", sent)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,6 +213,72 @@ func TestConnectHookRefuses(t *testing.T) {
 	_, _, err := conn.ReadMessage()
 	if e, ok := err.(*websocket.CloseError); !ok || e.Code != ws.CloseForbidden || e.Text != "you are banned" {
 		t.Errorf("%v", err)
+	}
+}
+
+// The Subscribe hook stands before the channels that all join too.
+func TestHookBeforeAutoSubscribe(t *testing.T) {
+	url, _ := serveHub(t, func(o *ws.Options) {
+		o.AutoSubscribe = []string{"lobby", "room:1"}
+		o.Hooks.Subscribe = func(_ context.Context, _ *ws.Session, channel string) error {
+			if channel == "lobby" {
+				return &ws.Error{Code: ws.CodeForbidden, Message: "closed"}
+			}
+			return nil
+		}
+	})
+	if f := until(t, dial(t, url), "subscribed"); f["channel"] != "room:1" {
+		t.Errorf("%v", f)
+	}
+}
+
+// A Connect hook that fails, rather than refuses, asks the client to come back.
+func TestConnectHookFails(t *testing.T) {
+	url, _ := serveHub(t, func(o *ws.Options) {
+		o.Hooks.Connect = func(context.Context, *ws.Session) error { return fmt.Errorf("canary: no database") }
+	})
+	_, _, err := dial(t, url).ReadMessage()
+	if e, ok := err.(*websocket.CloseError); !ok || e.Code != ws.CloseTryLater || strings.Contains(e.Text, "canary") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A hook that waits is let go when a shutdown cuts its session off.
+func TestShutdownEndsWaitingHooks(t *testing.T) {
+	waiting := make(chan struct{})
+	url, hub := serveHub(t, func(o *ws.Options) {
+		o.Hooks.Publish = func(ctx context.Context, _ *ws.Session, _ ws.Message) error {
+			close(waiting)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	send(t, dial(t, url), `{"type":"chat","message":"x"}`)
+	<-waiting
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := hub.Shutdown(ctx); err == nil {
+		t.Error("nobody was cut off")
+	}
+	if n := hub.Sessions(); n != 0 {
+		t.Errorf("%d sessions left", n)
+	}
+}
+
+// Sessions that end while a shutdown closes them get in nobody's way.
+func TestShutdownAgainstLeavers(t *testing.T) {
+	for range 20 {
+		url, hub := serveHub(t, func(*ws.Options) {})
+		var wg sync.WaitGroup
+		for range 10 {
+			conn := dial(t, url)
+			until(t, conn, "welcome")
+			wg.Go(func() { _ = conn.Close() })
+		}
+		if err := hub.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
 	}
 }
 

@@ -87,6 +87,9 @@ func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
 	if err := wire.CheckCloseFrameData(code, reason); err != nil {
 		return 0, nil, &violation{CloseProtocol, err.Error()}
 	}
+	if code > wire.StatusRangePrivate.Max { // the codec lets these pass
+		return 0, nil, &violation{CloseProtocol, "a close code above 4999"}
+	}
 	return 0, nil, &goodbye{int(code)}
 }
 
