@@ -22,17 +22,22 @@
 const PROTOCOL = 'gatecast.v1'
 const BEARER = 'bearer.'
 
-// Close codes, as ws/closecode.go has them: after these, coming back by itself
-// would change nothing.
+// Close codes, as ws/closecode.go has them.
 const CLOSE_NORMAL = 1000
+const CLOSE_TRY_LATER = 1013
 const CLOSE_UNAUTHORIZED = 4401
 const CLOSE_FORBIDDEN = 4403
-const FINAL_CODES = [CLOSE_UNAUTHORIZED, CLOSE_FORBIDDEN]
+const CLOSE_TOO_SLOW = 4408
+const CLOSE_OVER_LIMIT = 4429
+const FINAL_CODES = [CLOSE_UNAUTHORIZED, CLOSE_FORBIDDEN] // coming back by itself would change nothing
+const SLOW_CODES = [CLOSE_TRY_LATER, CLOSE_TOO_SLOW, CLOSE_OVER_LIMIT] // coming back at once would make it worse
 
 // All times are in milliseconds.
 const BACKOFF_MIN = 500
 const BACKOFF_MAX = 20_000
+const SLOW_ATTEMPT = 4 // where the back-off begins after SLOW_CODES: up to 8 s
 const STABLE_AFTER = 5_000 // a connection this old starts the back-off anew
+const OPEN_TIMEOUT = 15_000 // from asking for a token to the welcome
 const PONG_TIMEOUT = 10_000
 const REQUEST_TIMEOUT = 10_000
 
@@ -79,17 +84,18 @@ class Client {
   /** @type {Status} */
   status = 'initial'
 
-  /** @type {any} the socket that is open or opening */
+  /** @type {any} the socket that is open or opening, or what stands for it until there is one */
   #socket = null
   #attempt = 0
   #nextId = 1
-  #heartbeatMs = 0
   #wanted = false
+  /** @type {Frame | undefined} of the connection that is open */
+  #welcome
   /** @type {Map<string, Set<Function>>} by event */
   #listeners = new Map()
   /** @type {Map<number, {resolve: Function, reject: Function, timer: any}>} by id */
   #requests = new Map()
-  /** @type {{retry?: any, silence?: any, stable?: any}} */
+  /** @type {{open?: any, retry?: any, silence?: any, stable?: any}} */
   #timers = {}
 
   /** @param {Options} options */
@@ -110,8 +116,9 @@ class Client {
     return () => void set.delete(fn)
   }
 
-  /** Opens the socket; resolves with the first welcome, rejects when it failed for good. */
+  /** Opens the socket; resolves with the welcome, rejects when it failed for good. */
   connect() {
+    if (this.#welcome) return Promise.resolve(this.#welcome)
     const done = new Promise((resolve, reject) => {
       const undo = [
         this.on('welcome', (frame) => settle(resolve, frame)),
@@ -169,20 +176,29 @@ class Client {
     })
   }
 
+  // In what follows, whatever is to be cleared or kept is set before a listener
+  // hears of it: listeners may call disconnect and connect.
+
   /** @param {Status} status */
   async #open(status) {
+    const attempt = (this.#socket = { close() {} })
+    this.#timers.open = setTimeout(() => this.#closed(undefined, 'no welcome came'), OPEN_TIMEOUT)
     this.#become(status)
-    const socket = (this.#socket = { close() {} }) // until there is a real one
     let token
     try {
       token = await this.options.getToken()
     } catch (error) {
-      if (socket !== this.#socket) return
-      if (error instanceof UnauthorizedError) return this.#fail(CLOSE_UNAUTHORIZED, error.message)
-      return this.#retry(undefined, String(error))
+      if (attempt !== this.#socket) return // disconnect was called meanwhile
+      if (error instanceof UnauthorizedError) this.#fail(CLOSE_UNAUTHORIZED, error.message)
+      else this.#closed(undefined, String(error))
+      return
     }
-    if (socket !== this.#socket) return // disconnect was called meanwhile
-    this.#listen(new (this.options.WebSocket ?? WebSocket)(this.options.url, [PROTOCOL, BEARER + token]))
+    if (attempt !== this.#socket) return
+    try {
+      this.#listen(new (this.options.WebSocket ?? WebSocket)(this.options.url, [PROTOCOL, BEARER + token]))
+    } catch (error) {
+      this.#fail(undefined, String(error)) // a URL or token that no attempt can use
+    }
   }
 
   /** @param {any} socket */
@@ -191,21 +207,27 @@ class Client {
     const ours = (/** @type {Function} */ fn) => (/** @type {any} */ event) => {
       if (socket === this.#socket) fn(event)
     }
-    socket.onmessage = ours((/** @type {any} */ event) => this.#receive(JSON.parse(event.data)))
+    socket.onmessage = ours((/** @type {any} */ event) => this.#receive(parse(event.data)))
     socket.onclose = ours((/** @type {any} */ event) => this.#closed(event.code, event.reason))
     socket.onerror = () => {} // a close event follows
   }
 
-  /** @param {Frame} frame */
+  /** @param {Frame | undefined} frame */
   #receive(frame) {
-    if (frame.type === 'welcome') {
-      this.#heartbeatMs = frame.heartbeatMs
-      this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_AFTER)
-      this.#become('connected')
-    }
+    if (!frame) return // not for this version of the client
+    if (frame.type === 'welcome') this.#welcomed(frame)
+    if (!this.#welcome) return // a listener has disconnected
     this.#heard()
     this.#answer(frame)
     this.#emit(frame.type, frame)
+  }
+
+  /** @param {Frame} frame */
+  #welcomed(frame) {
+    this.#welcome = frame
+    clearTimeout(this.#timers.open)
+    this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_AFTER)
+    this.#become('connected')
   }
 
   /** @param {Frame} frame */
@@ -225,20 +247,20 @@ class Client {
     this.#timers.silence = setTimeout(() => {
       this.send('ping')
       this.#timers.silence = setTimeout(() => {
-        this.#drop(CLOSE_NORMAL, 'silence')
         this.#closed(undefined, 'the server fell silent')
       }, PONG_TIMEOUT)
-    }, this.#heartbeatMs || PONG_TIMEOUT)
+    }, this.#welcome?.heartbeatMs)
   }
 
   /**
+   * The connection is lost, or could not be had.
+   *
    * @param {number} [code]
    * @param {string} [reason]
    */
-  #closed(code, reason) {
-    this.#drop()
-    if (code !== undefined && FINAL_CODES.includes(code)) this.#fail(code, reason)
-    else this.#retry(code, reason)
+  #closed(code = 0, reason) {
+    if (FINAL_CODES.includes(code)) this.#fail(code, reason)
+    else this.#retry(code || undefined, reason)
   }
 
   /**
@@ -256,9 +278,11 @@ class Client {
    * @param {string} [reason]
    */
   #retry(code, reason) {
+    this.#drop(CLOSE_NORMAL)
+    if (SLOW_CODES.includes(code ?? 0)) this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT)
     const retryInMs = backoff(this.#attempt++)
-    this.#become('reconnecting', { code, reason, retryInMs })
     this.#timers.retry = setTimeout(() => this.#open('reconnecting'), retryInMs)
+    this.#become('reconnecting', { code, reason, retryInMs })
   }
 
   /**
@@ -270,6 +294,7 @@ class Client {
   #drop(code, reason) {
     const socket = this.#socket
     this.#socket = null
+    this.#welcome = undefined
     socket?.close(code, reason)
     Object.values(this.#timers).forEach(clearTimeout)
     const requests = [...this.#requests.values()]
@@ -295,6 +320,31 @@ class Client {
    * @param {any} data
    */
   #emit(event, data) {
-    for (const fn of [...(this.#listeners.get(event) ?? [])]) fn(data)
+    for (const fn of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        fn(data)
+      } catch (error) {
+        // The listener's mistake is reported as its own, and stops nothing here.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}
+
+/**
+ * The frame that a text holds, or undefined where it holds none.
+ *
+ * @param {any} data
+ * @returns {Frame | undefined}
+ */
+function parse(data) {
+  if (typeof data !== 'string') return undefined
+  try {
+    const frame = JSON.parse(data)
+    return typeof frame?.type === 'string' ? frame : undefined
+  } catch {
+    return undefined
   }
 }

@@ -1,7 +1,7 @@
 // The demo page: the door (sign up, log in) and the room behind it.
 
 import { createClient, UnauthorizedError } from '/client/gatecast.js'
-import { enter, CodedError } from '/door.js'
+import { CodedError, enter, isGood } from '/door.js'
 import { Room } from '/room.js'
 import { preferredLanguage, say, sayError, speak } from '/words.js'
 
@@ -41,14 +41,16 @@ function showRoom() {
     if (current === 'failed') leave(say('comeAgain'))
     if (current === 'connected' && previous === 'reconnecting') room.note(say('reconnected'))
   })
-  client.connect().catch(() => {}) // the status tells
   visit = { client, room }
   byId('message').focus()
+  client.connect().catch(() => {}) // the status tells
 }
 
-function currentToken() {
-  if (!grant || Date.now() >= grant.expiresAt) throw new UnauthorizedError('the token has expired')
-  return grant.token
+async function currentToken() {
+  const { token, expiresAt } = grant
+  const again = visit.client.status === 'reconnecting'
+  if (Date.now() >= expiresAt || (again && !(await isGood(token)))) throw new UnauthorizedError('the token is no longer good')
+  return token
 }
 
 function leave(notice) {
@@ -70,6 +72,8 @@ byId('door-form').addEventListener('submit', async (event) => {
     showRoom()
   } catch (error) {
     showNotice('door-notice', error instanceof CodedError ? sayError(error) : say('unreachable'))
+    form.inert = false
+    form.password.focus()
   } finally {
     form.inert = false
   }

@@ -22,21 +22,26 @@ export class Room {
   #typingTold = 0
   #noticeTimer = 0
   #undo = []
+  #count = 0 // users online; the list may name fewer
+  #closed = false
+  #atEnd = true
 
   constructor(client, showNotice) {
     this.#client = client
     this.#showNotice = showNotice
-    byId('messages').replaceChildren()
     this.#listen()
     this.draw()
   }
 
-  /** Stops listening. */
+  /** Stops listening, and leaves nothing for whoever logs in next. */
   close() {
+    this.#closed = true
     this.#undo.forEach((off) => off())
     this.#typing.forEach(({ timer }) => clearTimeout(timer))
     clearTimeout(this.#noticeTimer)
     this.#showNotice()
+    for (const id of ['messages', 'online', 'typing', 'online-count']) byId(id).replaceChildren()
+    byId('message').value = ''
   }
 
   /** Draws what depends on the language. */
@@ -57,11 +62,19 @@ export class Room {
     const onInput = () => this.#tellTyping(byId('message').value !== '')
     composer.addEventListener('submit', onSubmit)
     composer.addEventListener('input', onInput)
+    // A conversation that is read at its end stays there when its frame changes.
+    const list = byId('messages')
+    const frame = new ResizeObserver(() => this.#atEnd && (list.scrollTop = list.scrollHeight))
+    const onScroll = () => (this.#atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40)
+    frame.observe(list)
+    list.addEventListener('scroll', onScroll)
     this.#undo = [
+      () => frame.disconnect(),
+      () => list.removeEventListener('scroll', onScroll),
       () => composer.removeEventListener('submit', onSubmit),
       () => composer.removeEventListener('input', onInput),
       this.#client.on('welcome', (frame) => (this.#me = frame)),
-      this.#client.on('subscribed', inLobby((frame) => this.#setOnline(frame.presence?.users ?? []))),
+      this.#client.on('subscribed', inLobby((frame) => this.#setOnline(frame.presence ?? { count: 0, users: [] }))),
       this.#client.on('user_joined', inLobby((frame) => this.#cross(frame, 'joined'))),
       this.#client.on('user_left', inLobby((frame) => this.#cross(frame, 'left'))),
       this.#client.on('chat', inLobby((frame) => this.#hear(frame))),
@@ -75,6 +88,7 @@ export class Room {
     const input = byId('message')
     const message = input.value.trim()
     if (!message) return
+    if (this.#client.status !== 'connected') return this.#notice({ code: 'disconnected' }) // what is typed stays
     input.value = ''
     this.#typingTold = 0
     const mine = line('mine', { username: this.#me.username, text: message, state: say('sending') })
@@ -83,6 +97,7 @@ export class Room {
       const ack = await this.#client.request('chat', { message })
       mark(mine, '', ack.timestamp)
     } catch (error) {
+      if (this.#closed) return
       mark(mine, say('notSent'))
       mine.classList.add('failed')
       if (!input.value) input.value = message // nothing that was typed is lost
@@ -98,12 +113,14 @@ export class Room {
   #cross({ userId, username }, how) {
     if (how === 'joined') this.#online.set(userId, username)
     else this.#online.delete(userId)
+    this.#count += how === 'joined' ? 1 : -1
     this.#setTyping({ userId, isTyping: false })
     this.note(say(how, { name: username }))
     this.#drawOnline()
   }
 
-  #setOnline(users) {
+  #setOnline({ count, users }) {
+    this.#count = count
     this.#online = new Map(users.map(({ userId, username }) => [userId, username]))
     this.#drawOnline()
   }
@@ -134,15 +151,15 @@ export class Room {
 
   #addLine(item) {
     const list = byId('messages')
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40
+    const follow = this.#atEnd || item.classList.contains('mine')
     list.append(item)
-    while (list.children.length > KEPT_LINES) list.firstChild.remove()
-    if (atEnd || item.classList.contains('mine')) list.scrollTop = list.scrollHeight
+    while (list.children.length > KEPT_LINES) list.firstElementChild.remove()
+    if (follow) list.scrollTop = list.scrollHeight
   }
 
   #drawOnline() {
     const users = [...this.#online].sort((a, b) => a[1].localeCompare(b[1]))
-    byId('online-count').textContent = users.length
+    byId('online-count').textContent = this.#count
     byId('online').replaceChildren(
       ...users.map(([userId, username]) => {
         const item = document.createElement('li')
@@ -155,16 +172,17 @@ export class Room {
   #drawTyping() {
     const names = [...this.#typing.values()].map(({ username }) => username)
     const shown = names.length > 3 ? [...names.slice(0, 2), say('others', { n: names.length - 2 })] : names
-    byId('typing').textContent = names.length === 0 ? '' : say(names.length === 1 ? 'typingOne' : 'typingMany', { name: shown.join(say('and')) })
+    byId('typing').textContent = names.length === 0 ? '' : say(names.length === 1 ? 'typingOne' : 'typingMany', { name: new Intl.ListFormat(document.documentElement.lang).format(shown) })
   }
 }
 
 /** A line of the conversation. Text from people is only ever text, never markup. */
 function line(kind, { username, text, timestamp, state = '' }) {
-  const item = document.createElement('li')
+  const item = document.createElement('div')
   item.className = kind
   if (username) item.append(part('b', username))
   item.append(part('span', text, 'text'), part('small', '', 'state'))
+  item.querySelector('.state').ariaLive = 'off' // the line itself has been read out
   mark(item, state, timestamp)
   return item
 }
@@ -178,6 +196,6 @@ function part(tag, text, className = '') {
 
 /** Writes the state of a line, or else its time, behind it. */
 function mark(item, state, timestamp) {
-  const time = timestamp && new Date(timestamp).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+  const time = timestamp && new Date(timestamp).toLocaleTimeString(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' })
   item.querySelector('.state').textContent = state || time || ''
 }

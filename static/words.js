@@ -6,7 +6,7 @@ const english = {
   doorText: 'Log in to talk in the lobby, or sign up with a new name.',
   username: 'Username',
   password: 'Password',
-  passwordHint: 'For a new name: 8 characters or more.',
+  passwordHint: 'For a new account, a phrase of several words is best.',
   logIn: 'Log in',
   signUp: 'Sign up',
   logOut: 'Log out',
@@ -20,7 +20,6 @@ const english = {
   left: '{name} left',
   typingOne: '{name} is typing…',
   typingMany: '{name} are typing…',
-  and: ' and ',
   others: '{n} more',
   sending: 'sending…',
   notSent: 'not sent',
@@ -37,10 +36,15 @@ const english = {
 
   'error.bad_credentials': 'Wrong username or password.',
   'error.username_taken': 'This username is taken. Choose another, or log in.',
-  'error.invalid_username': 'This username cannot be taken: use letters, digits and no spaces, 64 at most.',
-  'error.invalid_password': 'This password cannot be taken: use 8 characters or more.',
+  'error.invalid_username': 'This username cannot be used: use letters, digits and no spaces, 64 at most.',
+  'error.invalid_password': 'This password cannot be used: {detail}.',
   'error.rate_limited': 'Too fast. Try again in {n} s.',
   'error.busy': 'The server is busy. Try again in a moment.',
+  'error.overloaded': 'The server is busy. Try again in a moment.',
+  'error.draining': 'The server is restarting. Try again in a moment.',
+  'error.unavailable': 'The server could not do this now. Try again later.',
+  'error.internal': 'Something went wrong on the server.',
+  'error.unreadable': 'The server gave an answer that makes no sense. Try again in a moment.',
   'error.forbidden': 'You may not do this here.',
   'error.disconnected': 'The message was not sent: the connection was lost.',
   'error.timeout': 'No answer came. The message may not have been sent.',
@@ -49,15 +53,15 @@ const english = {
 
 const vietnamese = {
   language: 'Ngôn ngữ',
-  doorTitle: 'Mời vào',
-  doorText: 'Đăng nhập để trò chuyện ở sảnh, hoặc đăng ký tên mới.',
+  doorTitle: 'Mời bạn vào',
+  doorText: 'Đăng nhập để trò chuyện ở sảnh, hoặc đăng ký tài khoản mới.',
   username: 'Tên đăng nhập',
   password: 'Mật khẩu',
-  passwordHint: 'Với tên mới: từ 8 ký tự trở lên.',
+  passwordHint: 'Khi đăng ký, nên dùng một cụm gồm vài từ.',
   logIn: 'Đăng nhập',
   signUp: 'Đăng ký',
   logOut: 'Đăng xuất',
-  online: 'Đang trực tuyến',
+  online: 'Trực tuyến',
   messages: 'Tin nhắn',
   message: 'Tin nhắn',
   messagePlaceholder: 'Nhập tin nhắn',
@@ -67,7 +71,6 @@ const vietnamese = {
   left: '{name} đã rời đi',
   typingOne: '{name} đang gõ…',
   typingMany: '{name} đang gõ…',
-  and: ' và ',
   others: '{n} người khác',
   sending: 'đang gửi…',
   notSent: 'chưa gửi được',
@@ -85,12 +88,17 @@ const vietnamese = {
   'error.bad_credentials': 'Sai tên đăng nhập hoặc mật khẩu.',
   'error.username_taken': 'Tên này đã có người dùng. Hãy chọn tên khác hoặc đăng nhập.',
   'error.invalid_username': 'Không dùng được tên này: chỉ dùng chữ, số, không có dấu cách, tối đa 64 ký tự.',
-  'error.invalid_password': 'Không dùng được mật khẩu này: hãy dùng từ 8 ký tự trở lên.',
-  'error.rate_limited': 'Nhanh quá. Hãy thử lại sau {n} giây.',
+  'error.invalid_password': 'Không dùng được mật khẩu này: {detail}.',
+  'error.rate_limited': 'Bạn gửi quá nhanh. Hãy thử lại sau {n} giây.',
   'error.busy': 'Máy chủ đang bận. Hãy thử lại sau giây lát.',
+  'error.overloaded': 'Máy chủ đang bận. Hãy thử lại sau giây lát.',
+  'error.draining': 'Máy chủ đang khởi động lại. Hãy thử lại sau giây lát.',
+  'error.unavailable': 'Máy chủ chưa làm được việc này. Hãy thử lại sau.',
+  'error.internal': 'Máy chủ gặp sự cố.',
+  'error.unreadable': 'Máy chủ trả lời không hợp lệ. Hãy thử lại sau giây lát.',
   'error.forbidden': 'Bạn không có quyền làm việc này.',
   'error.disconnected': 'Tin nhắn chưa được gửi: mất kết nối.',
-  'error.timeout': 'Không có trả lời. Có thể tin nhắn chưa được gửi.',
+  'error.timeout': 'Máy chủ không phản hồi. Có thể tin nhắn chưa được gửi.',
   'error.any': 'Không thực hiện được: {detail}',
 }
 
@@ -101,14 +109,31 @@ let words = english
 
 /** The language that this visitor chose before, or that the browser asks for. */
 export function preferredLanguage() {
-  const wished = [localStorage.getItem('language'), ...navigator.languages.map((tag) => tag.slice(0, 2))]
+  const wished = [remembered(), ...navigator.languages.map((tag) => tag.slice(0, 2))]
   return wished.find((tag) => tag !== null && tag in languages) ?? 'en'
+}
+
+// A browser may forbid storage; the choice is then forgotten with the page.
+function remembered() {
+  try {
+    return localStorage.getItem('language')
+  } catch {
+    return null
+  }
+}
+
+function remember(language) {
+  try {
+    localStorage.setItem('language', language)
+  } catch {
+    // forgotten
+  }
 }
 
 /** Speaks a language from now on, in everything that is on the page already. */
 export function speak(/** @type {string} */ language) {
   words = languages[language]
-  localStorage.setItem('language', language)
+  remember(language)
   document.documentElement.lang = language
   for (const element of document.querySelectorAll('[data-word]')) element.textContent = say(element.dataset.word)
   for (const element of document.querySelectorAll('[data-word-label]')) element.setAttribute('aria-label', say(element.dataset.wordLabel))
@@ -123,5 +148,5 @@ export function say(key, fill = {}) {
 /** An error in words: a problem of the API, a refusal of the socket, or neither. */
 export function sayError({ code, message, retryAfterMs }) {
   const key = `error.${code}`
-  return key in words ? say(key, { n: Math.ceil((retryAfterMs ?? 1000) / 1000) }) : say('error.any', { detail: message })
+  return key in words ? say(key, { n: Math.ceil((retryAfterMs ?? 1000) / 1000), detail: message }) : say('error.any', { detail: message })
 }

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -124,7 +126,7 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await page.getByText('This username is taken.').waitFor()
   await page.getByLabel('Username').fill('two words')
   await page.getByRole('button', { name: 'Sign up' }).click()
-  await page.getByText('This username cannot be taken').waitFor()
+  await page.getByText('This username cannot be used').waitFor()
   await page.getByLabel('Username').fill('alice')
   await page.getByLabel('Password').fill('wrong password')
   await page.getByRole('button', { name: 'Log in' }).click()
@@ -140,11 +142,30 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await page.locator('#messages .failed', { hasText: 'not sent' }).first().waitFor()
   assert.match(await page.getByLabel('Message', { exact: true }).inputValue(), /message/)
 
-  // The server goes away and comes back.
+  // The server goes away and comes back. What is typed meanwhile stays.
   await server.stop()
   await page.getByText('Connection lost, trying again…').waitFor()
+  await page.getByLabel('Message', { exact: true }).fill('typed while away')
+  const lines = await page.locator('#messages .mine').count()
+  await page.keyboard.press('Enter')
+  await page.getByText('The message was not sent').waitFor()
+  assert.equal(await page.locator('#messages .mine').count(), lines)
+  assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), 'typed while away')
   await server.start()
   await page.getByText('Connected again.').waitFor()
+
+  // Nothing of it is there for whoever comes next.
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await enter(page, 'bob')
+  await page.locator('#online li', { hasText: 'bob (you)' }).waitFor()
+  assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), '')
+  assert.equal(await page.locator('#messages .mine').count(), 0)
+
+  // A token that the server no longer takes leads back to the door.
+  await server.stop()
+  await rm(join(server.dir, 'keys'), { recursive: true })
+  await server.start()
+  await page.getByText('Please log in again.').waitFor()
 })
 
 test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {

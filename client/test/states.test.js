@@ -1,0 +1,237 @@
+// The client's states, with a socket and a clock of the test's own.
+
+import assert from 'node:assert/strict'
+import { beforeEach, mock, test } from 'node:test'
+
+import { createClient, UnauthorizedError } from '../gatecast.js'
+
+/** A socket that does what the test tells it to. */
+class FakeSocket {
+  static all = []
+  static get last() {
+    return FakeSocket.all.at(-1)
+  }
+  sent = []
+  closed = false
+
+  constructor(url, protocols) {
+    if (!url.startsWith('ws')) throw new SyntaxError(`bad URL ${url}`)
+    this.protocols = protocols
+    FakeSocket.all.push(this)
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text))
+  }
+  close() {
+    this.closed = true
+  }
+  says(frame) {
+    this.onmessage({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
+  }
+  welcomes() {
+    this.says({ type: 'welcome', username: 'alice', heartbeatMs: 25_000 })
+  }
+  lost(code = 1006) {
+    this.onclose({ code, reason: '' })
+  }
+}
+
+let statuses
+let client
+
+function make(options = {}) {
+  const made = createClient({ url: 'ws://test/ws', getToken: () => 'token', WebSocket: FakeSocket, ...options })
+  made.on('status', ({ current }) => statuses.push(current))
+  return made
+}
+
+/** Lets promises run; the clock stands still. */
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+async function connected() {
+  const done = client.connect()
+  await settle()
+  FakeSocket.last.welcomes()
+  await done
+}
+
+beforeEach(() => {
+  mock.timers.reset()
+  mock.timers.enable({ apis: ['setTimeout'] })
+  mock.method(Math, 'random', () => 1) // the longest back-off
+  FakeSocket.all = []
+  statuses = []
+  client = make()
+})
+
+test('the token goes into a subprotocol', async () => {
+  await connected()
+  assert.deepEqual(FakeSocket.last.protocols, ['gatecast.v1', 'bearer.token'])
+})
+
+test('silence leads to a ping, and more silence to a new connection', async () => {
+  await connected()
+  mock.timers.tick(24_999)
+  assert.deepEqual(FakeSocket.last.sent, [])
+  mock.timers.tick(1)
+  assert.deepEqual(FakeSocket.last.sent, [{ type: 'ping' }])
+  FakeSocket.last.says({ type: 'pong' })
+  mock.timers.tick(25_000)
+  mock.timers.tick(10_000)
+  assert.equal(client.status, 'reconnecting')
+  assert.ok(FakeSocket.last.closed)
+  mock.timers.tick(500)
+  await settle()
+  assert.equal(FakeSocket.all.length, 2)
+})
+
+for (const code of [4401, 4403]) {
+  test(`${code} is final`, async () => {
+    await connected()
+    FakeSocket.last.lost(code)
+    mock.timers.tick(60_000)
+    await settle()
+    assert.equal(client.status, 'failed')
+    assert.equal(FakeSocket.all.length, 1)
+  })
+}
+
+for (const [code, first] of [[1006, 500], [1012, 500], [1013, 8000], [4408, 8000], [4429, 8000]]) {
+  test(`after ${code} it comes back within ${first} ms`, async () => {
+    await connected()
+    FakeSocket.last.lost(code)
+    mock.timers.tick(first - 1)
+    await settle()
+    assert.equal(FakeSocket.all.length, 1)
+    mock.timers.tick(1)
+    await settle()
+    assert.equal(FakeSocket.all.length, 2)
+  })
+}
+
+test('the back-off grows, and starts anew after a connection that lasted', async () => {
+  const waits = []
+  client.on('status', ({ retryInMs }) => retryInMs && waits.push(retryInMs))
+  client.connect().catch(() => {})
+  await settle()
+  for (let i = 0; i < 3; i++) {
+    FakeSocket.last.lost()
+    mock.timers.tick(waits.at(-1))
+    await settle()
+  }
+  FakeSocket.last.welcomes()
+  FakeSocket.last.lost() // at once: it did not last
+  mock.timers.tick(waits.at(-1))
+  await settle()
+  FakeSocket.last.welcomes()
+  mock.timers.tick(5_000)
+  FakeSocket.last.lost()
+  assert.deepEqual(waits, [500, 1000, 2000, 4000, 500])
+})
+
+test('getToken that fails is asked again; one that says unauthorized is not', async () => {
+  let asked = 0
+  client = make({
+    getToken: async () => {
+      if (++asked === 3) throw new UnauthorizedError('log in again')
+      throw new Error('no network')
+    },
+  })
+  const connecting = client.connect()
+  await settle()
+  mock.timers.tick(500)
+  await settle()
+  mock.timers.tick(1000)
+  await assert.rejects(connecting, { code: 'failed', message: 'log in again' })
+  mock.timers.tick(60_000)
+  await settle()
+  assert.equal(asked, 3)
+})
+
+test('a request that is not answered is given up', async () => {
+  await connected()
+  const request = client.request('chat', { message: 'x' })
+  assert.deepEqual(FakeSocket.last.sent, [{ message: 'x', type: 'chat', id: 1 }])
+  mock.timers.tick(10_000)
+  await assert.rejects(request, { code: 'timeout' })
+})
+
+test('what is open when the line is lost is rejected', async () => {
+  await connected()
+  const request = client.request('chat', { message: 'x' })
+  FakeSocket.last.lost()
+  await assert.rejects(request, { code: 'disconnected' })
+})
+
+test('off() undoes on()', async () => {
+  await connected()
+  let heard = 0
+  const off = client.on('chat', () => heard++)
+  FakeSocket.last.says({ type: 'chat' })
+  off()
+  FakeSocket.last.says({ type: 'chat' })
+  assert.equal(heard, 1)
+})
+
+test('a URL that no attempt can use fails, and connect tells', async () => {
+  client = make({ url: 'nonsense' })
+  await assert.rejects(client.connect(), { code: 'failed', message: /bad URL/ })
+  assert.equal(client.status, 'failed')
+})
+
+test('a server that never welcomes, and a token that never comes, are given up', async () => {
+  client.connect().catch(() => {})
+  await settle()
+  mock.timers.tick(15_000)
+  assert.equal(client.status, 'reconnecting')
+  assert.ok(FakeSocket.last.closed)
+
+  client.disconnect()
+  statuses = []
+  client = make({ getToken: () => new Promise(() => {}) })
+  client.connect().catch(() => {})
+  mock.timers.tick(15_000)
+  assert.deepEqual(statuses, ['connecting', 'reconnecting'])
+})
+
+for (const when of ['connecting', 'connected', 'reconnecting']) {
+  test(`a listener that disconnects on ${when} has the last word`, async () => {
+    client.on('status', ({ current }) => current === when && client.disconnect())
+    client.connect().catch(() => {})
+    await settle()
+    FakeSocket.last?.welcomes()
+    FakeSocket.last?.lost()
+    mock.timers.tick(120_000)
+    await settle()
+    assert.equal(client.status, 'disconnected')
+    assert.ok(FakeSocket.all.length <= 1)
+  })
+}
+
+test('a listener that throws stops nothing', async () => {
+  const thrown = []
+  const listeners = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', (error) => thrown.push(error.message))
+  try {
+    client.on('status', ({ current }) => {
+      throw new Error(current)
+    })
+    await connected()
+    FakeSocket.last.lost()
+    mock.timers.tick(500)
+    await settle()
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    listeners.forEach((listener) => process.on('uncaughtException', listener))
+  }
+  assert.equal(FakeSocket.all.length, 2)
+  assert.deepEqual(thrown, ['connecting', 'connected', 'reconnecting'])
+})
+
+test('what is no frame is passed over', async () => {
+  await connected()
+  for (const data of ['null', '[]', 'nonsense', '{"type":1}']) FakeSocket.last.says(data)
+  FakeSocket.last.onmessage({ data: new ArrayBuffer(4) })
+  assert.equal(client.status, 'connected')
+})
