@@ -73,7 +73,7 @@ func FuzzInbox(f *testing.F) {
 				continue
 			}
 			var bye *goodbye
-			var broken *violation
+			var broken *protocolError
 			switch {
 			case errors.As(err, &bye):
 				if bye.code < 1000 || bye.code == 1005 || bye.code == 1006 || bye.code == 1015 || bye.code > 4999 {

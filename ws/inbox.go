@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -9,13 +8,10 @@ import (
 	wire "github.com/gobwas/ws"
 )
 
-// inboxBuffer is the size of a connection's read buffer, in bytes.
-const inboxBuffer = 4 << 10
-
 // inbox reads what a client sends, and holds it to RFC 6455. It is owned by
 // readLoop.
 type inbox struct {
-	in     *bufio.Reader
+	in     io.Reader // buffered: fasthttp's connection is, with what came behind the handshake
 	limit  int64 // bytes of a message; 0 is unlimited
 	header [wire.MaxHeaderSize]byte
 
@@ -25,16 +21,16 @@ type inbox struct {
 }
 
 func newInbox(from io.Reader, limit int) *inbox {
-	return &inbox{in: bufio.NewReaderSize(from, inboxBuffer), limit: int64(limit)}
+	return &inbox{in: from, limit: int64(limit)}
 }
 
-// violation is a mistake of the peer's that ends the connection with a code.
-type violation struct {
+// protocolError is a mistake of the peer's that ends the connection with a code.
+type protocolError struct {
 	code   int
 	reason string
 }
 
-func (v *violation) Error() string {
+func (v *protocolError) Error() string {
 	return fmt.Sprintf("ws: the peer broke the protocol: %d %s", v.code, v.reason)
 }
 
@@ -45,12 +41,12 @@ func (g *goodbye) Error() string { return fmt.Sprintf("ws: the peer said goodbye
 
 // next is the next whole message (text or binary), ping or pong, or the notice
 // that a piece of a message has come (continuation). A close frame is a
-// *goodbye, a broken rule a *violation, and all else the connection's own
+// *goodbye, a broken rule a *protocolError, and all else the connection's own
 // error.
 func (i *inbox) next() (wire.OpCode, []byte, error) {
 	header, err := wire.ReadHeaderBuffer(i.in, i.header[:0])
 	if err == wire.ErrHeaderLengthMSB {
-		return 0, nil, &violation{CloseProtocol, err.Error()}
+		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
 	if err != nil {
 		return 0, nil, err
@@ -60,7 +56,7 @@ func (i *inbox) next() (wire.OpCode, []byte, error) {
 		state = state.Set(wire.StateFragmented)
 	}
 	if err := wire.CheckHeader(header, state); err != nil {
-		return 0, nil, &violation{CloseProtocol, err.Error()}
+		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
 	if header.OpCode.IsControl() {
 		return i.control(header)
@@ -81,14 +77,14 @@ func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
 	case 0:
 		return 0, nil, &goodbye{CloseNormal}
 	case 1:
-		return 0, nil, &violation{CloseProtocol, "half a close code"}
+		return 0, nil, &protocolError{CloseProtocol, "half a close code"}
 	}
 	code, reason := wire.ParseCloseFrameData(payload)
 	if err := wire.CheckCloseFrameData(code, reason); err != nil {
-		return 0, nil, &violation{CloseProtocol, err.Error()}
+		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
 	if code > wire.StatusRangePrivate.Max { // the codec lets these pass
-		return 0, nil, &violation{CloseProtocol, "a close code above 4999"}
+		return 0, nil, &protocolError{CloseProtocol, "a close code above 4999"}
 	}
 	return 0, nil, &goodbye{int(code)}
 }
@@ -96,7 +92,7 @@ func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
 func (i *inbox) data(header wire.Header) (wire.OpCode, []byte, error) {
 	before := i.message.Len()
 	if i.limit > 0 && header.Length > i.limit-int64(before) {
-		return 0, nil, &violation{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
+		return 0, nil, &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
 	}
 	if _, err := io.CopyN(&i.message, i.in, header.Length); err != nil {
 		return 0, nil, err

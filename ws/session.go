@@ -271,7 +271,7 @@ func (s *Session) refuse(f Frame, err error) {
 // farewell ends the writer after the reader ended with err.
 func (s *Session) farewell(err error) {
 	var bye *goodbye
-	var broken *violation
+	var broken *protocolError
 	switch {
 	case errors.As(err, &bye):
 		s.Close(bye.code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)

@@ -59,10 +59,10 @@ func TestStopRightAfterStart(t *testing.T) {
 
 // O1: every socket gets 1012, also where there are more than the pace allows.
 func TestShutdownOfManyO1(t *testing.T) {
-	s := start(t, "--shutdown-timeout=600ms", "--limits.connections-per-user=0", "--socket.close-timeout=100ms")
+	s := start(t, "--shutdown-timeout=1s", "--limits.connections-per-user=0", "--socket.close-timeout=100ms")
 	token := s.token("alice")
 	var peers []*peer
-	for range 700 {
+	for range 1100 {
 		peers = append(peers, s.dial(token))
 	}
 	for _, p := range peers {
