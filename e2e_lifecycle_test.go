@@ -225,9 +225,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	if a := s.do("GET", "/readyz", ""); a.status != 200 {
-		t.Errorf("%d %s", a.status, a.body)
-	}
+	eventually(t, "it is ready again", func() bool { return s.do("GET", "/readyz", "").status == 200 })
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -12,7 +12,7 @@ import (
 // readLoop.
 type inbox struct {
 	in     io.Reader // buffered: fasthttp's connection is, with what came behind the handshake
-	limit  int64 // bytes of a message; 0 is unlimited
+	limit  int64     // bytes of a message; 0 is unlimited
 	header [wire.MaxHeaderSize]byte
 
 	message  bytes.Buffer // the pieces so far
