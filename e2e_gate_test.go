@@ -85,6 +85,8 @@ func TestGateRefusalsW1W2W3W4C1C2T1T3(t *testing.T) {
 		{"two Authorization lines", "/ws", []string{"Authorization", bearer + "\r\nAuthorization: " + bearer}, 400, "many_tokens"},
 		{"a connection that is to be closed", "/ws", []string{"Authorization", bearer, "Connection", "close, Upgrade"}, 400, "bad_handshake"},
 		{"Connection on two lines", "/ws", []string{"Authorization", bearer, "Connection", "keep-alive\r\nConnection: Upgrade"}, 101, ""},
+		{"no body, in words", "/ws", []string{"Authorization", bearer, "Content-Length", "0"}, 101, ""},
+		{"a body", "/ws", []string{"Authorization", bearer, "Transfer-Encoding", "chunked"}, 400, "bad_handshake"},
 		{"C1 a short key", "/ws", []string{"Authorization", bearer, "Sec-WebSocket-Key", "abc"}, 400, "bad_handshake"},
 		{"C1 no key", "/ws", []string{"Authorization", bearer, "Sec-WebSocket-Key", ""}, 400, "bad_handshake"},
 		{"C1 a key of 15 bytes", "/ws", []string{"Authorization", bearer, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25j"}, 400, "bad_handshake"},
@@ -114,7 +116,7 @@ func TestGateRefusalsW1W2W3W4C1C2T1T3(t *testing.T) {
 		})
 	}
 	eventually(t, "each upgrade is logged", func() bool {
-		return strings.Count(s.logs.String(), `"status":101`) == 9
+		return strings.Count(s.logs.String(), `"status":101`) == 10
 	})
 }
 

@@ -167,9 +167,31 @@ func TestRequestsThatAreNoneH1(t *testing.T) {
 		if a.status != want.status || a.field("code") != want.code || a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%q: %d %v %s", sent, a.status, a.header, a.body)
 		}
+		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("X-Request-ID") != a.field("request_id") {
+			t.Errorf("%q: headers %v", sent, a.header)
+		}
 		if id := a.field("request_id"); id == "" || !s.logged(id) {
 			t.Errorf("%q: its id %q is not in the log", sent, id)
 		}
+	}
+}
+
+// A client that resets its connection is no error of the server's.
+func TestResetsAreNoErrors(t *testing.T) {
+	s := start(t)
+	for _, sent := range []string{"", "GET /me HTT", "POST /login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"} {
+		for range 5 {
+			conn := s.rawConn().(*net.TCPConn)
+			_, _ = conn.Write([]byte(sent))
+			_ = conn.SetLinger(0)
+			_ = conn.Close()
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s.logged(`"level":"ERROR"`) {
+		t.Errorf("%s", s.logs)
 	}
 }
 

@@ -176,6 +176,7 @@ func TestFrameRulesC3C4C5L7(t *testing.T) {
 			if _, _, err := r.tryRead(); err != io.EOF {
 				t.Errorf("behind the close frame: %v", err)
 			}
+			_ = r.conn.Close()
 		})
 	}
 	eventually(t, "no session is left", func() bool { return s.presence("lobby") == 0 })
@@ -211,6 +212,7 @@ func TestNothingIsLostBeforeTheClose(t *testing.T) {
 			if _, _, err := r.tryRead(); err != io.EOF {
 				t.Errorf("%s: behind the close frame: %v", name, err)
 			}
+			_ = r.conn.Close()
 		}
 	}
 }
@@ -347,6 +349,29 @@ func TestFrozenPeerIsClosedC6(t *testing.T) {
 	// bob has answered several pings by now, and is still there.
 	if f := bob.ask(`{"type":"presence","id":1,"channel":"lobby"}`); f.users() != "bob" {
 		t.Errorf("%v", f)
+	}
+}
+
+// C6: a peer that is in the middle of a slow frame cannot answer a ping, and is
+// not silent.
+func TestSlowFrameIsNoSilenceC6(t *testing.T) {
+	s := start(t, "--socket.ping-interval=200ms", "--socket.ping-timeout=100ms")
+	r := s.rawSocket(s.token("alice"))
+	frame := maskedFrame(finText, []byte(`{"type":"chat","id":1,"message":"`+strings.Repeat("x", 100)+`"}`))
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	for _, b := range frame { // more than a second
+		<-pace.C
+		r.write([]byte{b})
+	}
+	for {
+		opcode, payload := r.read()
+		if opcode == 8 {
+			t.Fatalf("closed: %q", payload)
+		}
+		if opcode == 1 {
+			return // the ack
+		}
 	}
 }
 

@@ -38,8 +38,10 @@ const BACKOFF_MAX = 20_000
 const SLOW_ATTEMPT = 4 // where the back-off begins after SLOW_CODES: up to 8 s
 const STABLE_AFTER = 5_000 // a connection this old starts the back-off anew
 const OPEN_TIMEOUT = 15_000 // from asking for a token to the welcome
+const HEARTBEAT_DEFAULT = 25_000
 const PONG_TIMEOUT = 10_000
 const REQUEST_TIMEOUT = 10_000
+const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
 /** Thrown by getToken to say that trying again is of no use. */
 export class UnauthorizedError extends Error {
@@ -166,13 +168,14 @@ class Client {
   request(type, fields) {
     if (this.status !== 'connected') return Promise.reject(new RequestError('disconnected', 'not connected'))
     const id = this.#nextId++
+    const text = JSON.stringify({ ...fields, type, id })
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#requests.delete(id)
         reject(new RequestError('timeout', 'no answer came'))
       }, REQUEST_TIMEOUT)
       this.#requests.set(id, { resolve, reject, timer })
-      this.#socket.send(JSON.stringify({ ...fields, type, id }))
+      this.#socket.send(text)
     })
   }
 
@@ -219,7 +222,7 @@ class Client {
     if (!this.#welcome) return // a listener has disconnected
     this.#heard()
     this.#answer(frame)
-    this.#emit(frame.type, frame)
+    if (frame.type !== 'status') this.#emit(frame.type, frame) // that name is ours
   }
 
   /** @param {Frame} frame */
@@ -249,7 +252,7 @@ class Client {
       this.#timers.silence = setTimeout(() => {
         this.#closed(undefined, 'the server fell silent')
       }, PONG_TIMEOUT)
-    }, this.#welcome?.heartbeatMs)
+    }, Math.min(this.#welcome?.heartbeatMs ?? HEARTBEAT_DEFAULT, TIMER_MAX))
   }
 
   /**

@@ -141,10 +141,15 @@ func newProblem(status int, code, detail string) problem {
 // renderError is Fiber's error handler.
 func renderError(logger *slog.Logger) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
+		if errors.Is(err, fiber.ErrBadGateway) && middleware.RequestIDOf(c) == "" {
+			return nil // Fiber's word for a client that reset the connection: nobody reads an answer
+		}
 		p := problemOf(err)
 		if p.RequestID = middleware.RequestIDOf(c); p.RequestID == "" {
 			// fasthttp could not make out the request, so no middleware saw it.
 			p.RequestID = rand.Text()
+			c.Set(middleware.HeaderRequestID, p.RequestID)
+			middleware.SetSecurityHeaders(c)
 			logger.Info("request refused", "id", p.RequestID, "status", p.Status, "remote", c.Context().RemoteAddr().String())
 		}
 		if p.Status == http.StatusInternalServerError {

@@ -93,6 +93,9 @@ func (g *Gate) handshake(c *fiber.Ctx) error {
 	case c.Get(fiber.HeaderSecWebSocketVersion) != websocketVersion:
 		return ErrWrongVersion
 	}
+	if c.Get(fiber.HeaderTransferEncoding) != "" || strings.Trim(c.Get(fiber.HeaderContentLength), "0") != "" {
+		return &HandshakeError{"a handshake has no body"}
+	}
 	key, err := base64.StdEncoding.DecodeString(c.Get(fiber.HeaderSecWebSocketKey))
 	if err != nil || len(key) != keyBytes {
 		return &HandshakeError{"Sec-WebSocket-Key is not 16 bytes in base64"}

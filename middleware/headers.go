@@ -9,20 +9,20 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 
 // SecurityHeaders are on every response.
 func SecurityHeaders() fiber.Handler {
-	headers := [][2]string{
-		{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
-		{fiber.HeaderXContentTypeOptions, "nosniff"},
-		{fiber.HeaderReferrerPolicy, "no-referrer"},
-		{"Cross-Origin-Opener-Policy", "same-origin"},
-	}
 	return func(c *fiber.Ctx) error {
-		for _, h := range headers {
-			c.Set(h[0], h[1])
-		}
-		if isSecure(c) {
-			c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
-		}
+		SetSecurityHeaders(c)
 		return c.Next()
+	}
+}
+
+// SetSecurityHeaders is for responses that no middleware has seen.
+func SetSecurityHeaders(c *fiber.Ctx) {
+	c.Set(fiber.HeaderContentSecurityPolicy, contentSecurityPolicy)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if isSecure(c) {
+		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
 	}
 }
 

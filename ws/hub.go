@@ -49,7 +49,8 @@ type Options struct {
 
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an
 // *Error that a hook returns is what the client is told. They run on the
-// session's own goroutine and hold up nobody else. Publish is asked for chat and
+// session's own goroutine and hold up nobody else; their context ends with the
+// session, at the latest CloseTimeout after it was closed. Publish is asked for chat and
 // publish, not for typing. Disconnect is called for whom Connect let in.
 type Hooks struct {
 	Connect    func(ctx context.Context, s *Session) error // an *Error closes with 4403, another error with 1013
@@ -241,6 +242,9 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
+	}
+	if len(sessions) == 0 {
+		return nil
 	}
 	for s := range sessions {
 		s.cut()

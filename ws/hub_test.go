@@ -265,6 +265,53 @@ func TestShutdownEndsWaitingHooks(t *testing.T) {
 	}
 }
 
+// A hook that waits is let go when its session is closed, and so are the slots
+// that hang on it.
+func TestCloseEndsWaitingHooks(t *testing.T) {
+	waiting := make(chan *ws.Session)
+	url, hub := serveHub(t, func(o *ws.Options) {
+		o.Hooks.Publish = func(ctx context.Context, s *ws.Session, _ ws.Message) error {
+			waiting <- s
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	conn := dial(t, url)
+	send(t, conn, `{"type":"chat","message":"x"}`)
+	(<-waiting).Close(4000, "bye")
+	for {
+		_, _, err := conn.ReadMessage()
+		if e, ok := err.(*websocket.CloseError); ok && e.Code == 4000 {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); hub.Sessions() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the session goes on")
+		}
+	}
+}
+
+// While a handler works, no pong can be read: the heartbeat waits.
+func TestSlowHandlerIsNoSilence(t *testing.T) {
+	url, _ := serveHub(t, func(o *ws.Options) {
+		o.PingInterval, o.PingTimeout = 50*time.Millisecond, 20*time.Millisecond
+		o.Hooks.Publish = func(ctx context.Context, _ *ws.Session, _ ws.Message) error {
+			select {
+			case <-time.After(300 * time.Millisecond):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	conn := dial(t, url)
+	send(t, conn, `{"type":"chat","id":1,"message":"x"}`)
+	until(t, conn, "ack")
+}
+
 // Sessions that end while a shutdown closes them get in nobody's way.
 func TestShutdownAgainstLeavers(t *testing.T) {
 	for range 20 {

@@ -40,8 +40,9 @@ type Session struct {
 	channels   map[string]*channel
 	violations violations
 
-	// when something last came in, in Unix nanoseconds
-	heard atomic.Int64
+	// written by readLoop, read by writeLoop
+	heard atomic.Int64 // when a byte last came in, in Unix nanoseconds
+	busy  atomic.Bool  // a handler or hook runs, and no pong can be read
 }
 
 func newSession(h *Hub, conn net.Conn, e Entry) *Session {
@@ -49,14 +50,31 @@ func newSession(h *Hub, conn net.Conn, e Entry) *Session {
 		e.Release = func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Session{
+	s := &Session{
 		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
-		net: rawConn(conn), in: newInbox(conn, h.opts.MessageBytes), out: newOutbox(h.opts.QueueBytes), release: e.Release,
+		net: rawConn(conn), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
 		channels:   make(map[string]*channel),
 		violations: violations{limit: h.opts.Violations},
 	}
+	s.in = newInbox(hearing{conn, s}, h.opts.MessageBytes)
+	return s
 }
+
+// hearing notes when bytes come in: a peer that is in the middle of a large
+// frame cannot answer a ping, and is not silent.
+type hearing struct {
+	from io.Reader
+	s    *Session
+}
+
+func (h hearing) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	h.s.hear()
+	return n, err
+}
+
+func (s *Session) hear() { s.heard.Store(s.hub.opts.Now().UnixNano()) }
 
 // rawConn is what fasthttp's connection wraps. That one goes back to a pool
 // after the handler; a Close that comes from elsewhere just as the session ends
@@ -102,7 +120,8 @@ func (s *Session) finish(code int, reason string, flush bool) {
 	if s.out.finish(closeFrame(code, reason), flush) {
 		s.hub.opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.claims.Subject, "code", code, "reason", reason)
 		deadline := time.Now().Add(s.hub.opts.CloseTimeout)
-		_ = s.net.SetDeadline(deadline) // an error means that it is closed
+		_ = s.net.SetDeadline(deadline)                   // an error means that it is closed
+		time.AfterFunc(s.hub.opts.CloseTimeout, s.cancel) // for a handler that waits
 	}
 }
 
@@ -130,8 +149,11 @@ func (s *Session) run() {
 	defer s.cancel()
 	var writer sync.WaitGroup
 	writer.Go(s.writeLoop)
-	s.farewell(s.live())
+	broken := s.farewell(s.live())
 	writer.Wait()
+	if broken {
+		s.linger()
+	}
 }
 
 var errPanicked = errors.New("ws: a handler or hook panicked")
@@ -146,7 +168,7 @@ func (s *Session) live() (err error) {
 			err = errPanicked
 		}
 	}()
-	if s.greet() {
+	if s.working(s.greet) {
 		if hook := s.hub.opts.Hooks.Disconnect; hook != nil {
 			defer hook(s)
 		}
@@ -210,11 +232,10 @@ func (s *Session) readLoop() error {
 		if err != nil {
 			return err
 		}
-		s.heard.Store(s.hub.opts.Now().UnixNano())
 		switch {
 		case s.out.isFinished(): // what comes behind our close frame is read and dropped
 		case opcode == wire.OpText || opcode == wire.OpBinary:
-			s.receive(opcode, payload)
+			s.working(func() bool { s.receive(opcode, payload); return true })
 		case opcode == wire.OpPing:
 			s.charge(len(payload))
 			s.push(wireFrame(wire.OpPong, payload))
@@ -222,6 +243,16 @@ func (s *Session) readLoop() error {
 			s.charge(len(payload))
 		}
 	}
+}
+
+// working does what may take long: as long as it does, the heartbeat waits.
+func (s *Session) working(do func() bool) bool {
+	s.busy.Store(true)
+	defer func() {
+		s.hear() // before busy ends, so that the wait for a pong starts anew
+		s.busy.Store(false)
+	}()
+	return do()
 }
 
 // receive handles one message.
@@ -268,25 +299,33 @@ func (s *Session) refuse(f Frame, err error) {
 	})
 }
 
-// farewell ends the writer after the reader ended with err.
-func (s *Session) farewell(err error) {
+// farewell ends the writer after the reader ended with err. It tells whether
+// the connection is broken in a way that leaves bytes unread.
+func (s *Session) farewell(err error) (broken bool) {
 	var bye *goodbye
-	var broken *protocolError
+	var wrong *protocolError
 	switch {
 	case errors.As(err, &bye):
 		s.Close(bye.code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)
-	case errors.As(err, &broken):
-		s.Close(broken.code, broken.reason)
-		s.linger()
+		return false
+	case errors.As(err, &wrong):
+		s.Close(wrong.code, wrong.reason)
+		return true
 	case errors.Is(err, errPanicked):
 		s.Close(CloseInternal, "something went wrong on the server")
-		s.linger()
+		return true
 	default: // the connection ended without a word
 		s.cut()
+		return false
 	}
 }
 
 // linger reads on and drops what comes, until the peer has gone or CloseTimeout
 // is over: closing with bytes unread would reset the connection, and the peer
 // might never see the close frame.
-func (s *Session) linger() { _, _ = io.Copy(io.Discard, s.net) }
+func (s *Session) linger() {
+	if half, ok := s.net.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // who minds the close frame goes now
+	}
+	_, _ = io.Copy(io.Discard, s.net)
+}

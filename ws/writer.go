@@ -33,6 +33,8 @@ func (s *Session) writeLoop() {
 				pinged = opts.Now()
 				s.push(wireFrame(wire.OpPing, nil))
 				heartbeat.Reset(opts.PingTimeout)
+			case s.busy.Load(): // the answer may be there, unread
+				heartbeat.Reset(opts.PingTimeout)
 			case s.heard.Load() < pinged.UnixNano():
 				s.finish(CloseTooSlow, "no answer to a ping", false)
 			default:
