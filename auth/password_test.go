@@ -87,19 +87,26 @@ func TestHasherIsBoundedP5(t *testing.T) {
 	if results[nil] == 0 || results[auth.ErrBusy] == 0 || results[nil]+results[auth.ErrBusy] != 20 {
 		t.Errorf("%v", results)
 	}
-	holding := make(chan struct{})
-	go func() { // takes the slot
-		close(holding)
-		_, _ = h.Hash(context.Background(), "correct horse")
-	}()
-	<-holding
+	stop := make(chan struct{})
+	wg.Go(func() { // keeps the slot taken
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = h.Hash(t.Context(), "correct horse")
+			}
+		}
+	})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for {
 		if _, err := h.Hash(ended, "correct horse"); errors.Is(err, context.Canceled) {
-			return
+			break
 		}
 	}
+	close(stop)
+	wg.Wait()
 }
 
 func FuzzUsername(f *testing.F) {
