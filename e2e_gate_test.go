@@ -292,6 +292,21 @@ func TestHandshakeRateL2L6(t *testing.T) {
 	}
 }
 
+// Logins and registrations of an address are limited, each by its own bucket.
+func TestLoginAndRegisterRate(t *testing.T) {
+	s := start(t, "--limits.login.rate=0.5", "--limits.login.burst=2", "--limits.register.rate=0.1", "--limits.register.burst=3")
+	for path, burst := range map[string]int{"/login": 2, "/register": 3} {
+		for i := range burst + 2 {
+			a := s.do("POST", path, `{"username":"no one","password":"x"}`)
+			if limited := a.status == http.StatusTooManyRequests; limited != (i >= burst) {
+				t.Errorf("%s, try %d: %d %s", path, i+1, a.status, a.body)
+			} else if limited && (a.field("code") != "rate_limited" || a.header.Get("Retry-After") == "") {
+				t.Errorf("%s: %v %s", path, a.header, a.body)
+			}
+		}
+	}
+}
+
 // L2: who waits for Retry-After is let in.
 func TestRetryAfterIsEnoughL2(t *testing.T) {
 	s := start(t, "--limits.login.rate=1", "--limits.login.burst=2")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -285,6 +286,25 @@ func TestStart(t *testing.T) {
 	} {
 		if err := run(t.Context(), append([]string{"gatecast"}, row.args...), none, newLogs()); err == nil || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%v: %v, want %q", row.args, err, row.says)
+		}
+	}
+}
+
+// Logs are JSON where no person looks on, and text where one asks for it.
+func TestLogFormats(t *testing.T) {
+	for format, sign := range map[string]string{"auto": `{"time":`, "json": `{"time":`, "text": "time="} {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := newLogs()
+		done := make(chan error, 1)
+		go func() {
+			done <- run(ctx, []string{"gatecast", "--port=0", "--data-dir=" + t.TempDir(), "--log.format=" + format}, func(string) string { return "" }, out)
+		}()
+		if line := out.firstLine(t); !strings.HasPrefix(string(line), sign) {
+			t.Errorf("%s writes %s", format, line)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	}
 }
