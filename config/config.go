@@ -228,6 +228,3 @@ func rate(key string, r *Rate, doc string) []setting {
 		{key + ".burst", integer(&r.Burst), "the same: tokens held at most"},
 	}
 }
-
-// String shows the effective values as Describe does, secrets redacted.
-func (c Config) String() string { return c.Describe() }

@@ -1,10 +1,10 @@
 // Package ws is the realtime core: the frames of the protocol, a Session for
 // each connection, and the Hub where they meet in channels.
 //
-// A frame's way in: Session.readLoop, receive (size and text), parseFrame,
-// the limiter, the type's Handler, Rules, and for a message the Broker. Its
-// way out: Hub.deliver encodes it once and puts the same bytes into every
-// member's outbox, which that Session's writeLoop empties.
+// A frame's way in: the inbox (RFC 6455), Session.readLoop, receive (UTF-8),
+// parseFrame, the limiter, the type's Handler, Rules, and for a message the
+// Broker. Its way out: Hub.deliver encodes it once and puts the same bytes into
+// every member's outbox, which that Session's writeLoop empties.
 package ws
 
 import (
@@ -50,8 +50,8 @@ type Options struct {
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an
 // *Error that a hook returns is what the client is told. They run on the
 // session's own goroutine and hold up nobody else; their context ends with the
-// session, at the latest CloseTimeout after it was closed. Publish is asked for chat and
-// publish, not for typing. Disconnect is called for whom Connect let in.
+// session, at the latest CloseTimeout after it was closed. Publish is asked for
+// chat and publish, not for typing. Disconnect is called for whom Connect let in.
 type Hooks struct {
 	Connect    func(ctx context.Context, s *Session) error // an *Error closes with 4403, another error with 1013
 	Subscribe  func(ctx context.Context, s *Session, channel string) error
@@ -130,7 +130,9 @@ func (h *Hub) Serve(conn net.Conn, entry Entry) {
 	s := newSession(h, conn, entry)
 	if !h.add(s) {
 		s.release()
-		_, _ = s.net.Write(closeFrame(CloseRestart, reasonRestart)) // as a courtesy
+		s.Close(CloseRestart, reasonRestart)
+		s.writeLoop()
+		s.cancel()
 		return
 	}
 	defer h.remove(s)

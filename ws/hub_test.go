@@ -287,8 +287,12 @@ func TestCloseEndsWaitingHooks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(5 * time.Second); hub.Sessions() > 0; {
-		if time.Now().After(deadline) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(5 * time.Second); hub.Sessions() > 0; {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatal("the session goes on")
 		}
 	}

@@ -70,7 +70,9 @@ type hearing struct {
 
 func (h hearing) Read(p []byte) (int, error) {
 	n, err := h.from.Read(p)
-	h.s.hear()
+	if n > 0 {
+		h.s.hear()
+	}
 	return n, err
 }
 

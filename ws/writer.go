@@ -69,12 +69,14 @@ func (s *Session) write(frames [][]byte) error {
 }
 
 func (s *Session) writeBytes(b []byte) error {
-	// Once the session is closing, finish has set the deadline.
+	// Once the session is closing, finish has set the deadline. Where it did so
+	// just now, ours must not stand over it.
 	if !s.out.isFinished() {
-		if err := s.net.SetWriteDeadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
-			return err
+		_ = s.net.SetWriteDeadline(time.Now().Add(s.hub.opts.WriteTimeout))
+		if s.out.isFinished() {
+			_ = s.net.SetWriteDeadline(time.Now().Add(s.hub.opts.CloseTimeout))
 		}
 	}
-	_, err := s.net.Write(b)
+	_, err := s.net.Write(b) // tells too when the connection is closed
 	return err
 }
