@@ -28,7 +28,11 @@ import (
 // serve builds the server, serves until ctx ends, and drains.
 func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	logger := newLogger(c.Log, stdout)
-	db, err := store.OpenSQLite(ctx, c.DataDir)
+	rules, err := newRules(c.Namespaces)
+	if err != nil {
+		return err
+	}
+	db, err := openStore(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -37,11 +41,13 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	hub, err := newHub(c, logger)
+	log := newLog(c.ChannelLog, db, rules, logger)
+	defer log.Shutdown()
+	hub, err := newHub(c, rules, log, logger)
 	if err != nil {
 		return err
 	}
-	i := newInstance(c, db, keys, hub, logger)
+	i := newInstance(c, db, log, keys, hub, logger)
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
@@ -96,22 +102,49 @@ func keySet(c config.Config) (*auth.KeySet, error) {
 	return auth.LoadKeySet(filepath.Join(c.DataDir, "keys"))
 }
 
-func newHub(c config.Config, logger *slog.Logger) (*ws.Hub, error) {
-	byPattern := make(map[string]ws.Rule, len(c.Namespaces))
-	for pattern, rule := range c.Namespaces {
+func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
+	if c.Store.Driver == config.DriverPostgres {
+		return store.OpenPostgres(ctx, c.Store.DSN.Reveal())
+	}
+	return store.OpenSQLite(ctx, c.DataDir)
+}
+
+func newRules(namespaces config.Namespaces) (*ws.Rules, error) {
+	byPattern := make(map[string]ws.Rule, len(namespaces))
+	for pattern, rule := range namespaces {
 		byPattern[pattern] = ws.Rule{
-			ws.ActionSubscribe: rule.Subscribe,
-			ws.ActionPublish:   rule.Publish,
-			ws.ActionPresence:  rule.Presence,
+			Allow: map[ws.Action][]string{
+				ws.ActionSubscribe: rule.Subscribe,
+				ws.ActionPublish:   rule.Publish,
+				ws.ActionPresence:  rule.Presence,
+				ws.ActionRead:      rule.Read,
+			},
+			History: ws.History{Count: rule.History.Count, Age: time.Duration(rule.History.Age)},
 		}
 	}
 	rules, err := ws.NewRules(byPattern)
 	if err != nil {
 		return nil, fmt.Errorf("namespaces: %w", err)
 	}
+	return rules, nil
+}
+
+func newLog(c config.ChannelLog, db *store.DB, rules *ws.Rules, logger *slog.Logger) *store.Log {
+	return store.NewLog(db, store.LogOptions{
+		History:      rules.History,
+		DedupeWindow: c.DedupeWindow,
+		ForgetAfter:  c.ForgetAfter,
+		Queue:        c.Queue,
+		QueueBytes:   c.QueueBytes,
+		Logger:       logger,
+	})
+}
+
+func newHub(c config.Config, rules *ws.Rules, log ws.Log, logger *slog.Logger) (*ws.Hub, error) {
 	hub, err := ws.NewHub(ws.Options{
 		Rules:         rules,
 		Broker:        &broker.Memory{},
+		Log:           log,
 		AutoSubscribe: c.AutoSubscribe,
 		MessageBytes:  c.Limits.MessageBytes,
 		Subscriptions: c.Limits.Subscriptions,
@@ -131,7 +164,7 @@ func newHub(c config.Config, logger *slog.Logger) (*ws.Hub, error) {
 	return hub, nil
 }
 
-func newInstance(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *instance {
+func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *instance {
 	tokens := auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
 	verifier := auth.NewVerifier(keys, tokens)
 	hasher := auth.NewHasher(auth.HasherOptions{
@@ -153,11 +186,11 @@ func newInstance(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.H
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 	})
 	app := handlers.New(handlers.Options{
-		Accounts:       auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), c.Auth.RefreshTTL),
+		Accounts:       auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), auth.AccountOptions{RefreshTTL: c.Auth.RefreshTTL, RemoveMessages: c.Auth.DeletedMessages == config.MessagesRemove}),
 		Verifier:       verifier,
 		Hub:            hub,
 		Gate:           gate,
-		Ready:          readiness(hub, db),
+		Ready:          readiness(hub, db, log),
 		Logger:         logger,
 		Origins:        c.HTTP.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
@@ -175,10 +208,13 @@ func newInstance(c config.Config, db *store.SQLite, keys *auth.KeySet, hub *ws.H
 	return &instance{app, hub, gate, users}
 }
 
-func readiness(hub *ws.Hub, db *store.SQLite) func(context.Context) error {
+func readiness(hub *ws.Hub, db *store.DB, log *store.Log) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if hub.Draining() {
 			return middleware.ErrDraining
+		}
+		if err := log.Err(); err != nil {
+			return err
 		}
 		return db.Ping(ctx)
 	}

@@ -80,12 +80,24 @@ func TestBadFrames(t *testing.T) {
 			t.Errorf("%.80s is refused: %v", text, f)
 		}
 	}
-	// Binary frames are not taken.
-	if err := alice.conn.WriteMessage(websocket.BinaryMessage, []byte("\x00\x00\x00\x02{}data")); err != nil {
-		t.Fatal(err)
-	}
-	if f := alice.until("error"); f.str("code") != "bad_frame" || !strings.Contains(f.str("message"), "binary") {
-		t.Errorf("binary: %v", f)
+	for _, row := range []struct{ frame, code, says string }{
+		{"", "bad_frame", "binary"},
+		{"\x00\x00", "bad_frame", "binary"},
+		{"\x00\x00\x00\x03{}", "bad_frame", "longer than the frame"},
+		{"\xff\xff\xff\xff{}", "bad_frame", "longer than the frame"},
+		{"\x00\x00\x00\x00", "bad_frame", "not JSON"},
+		{"\x00\x00\x00\x02[]", "bad_frame", "object"},
+		{"\x00\x00\x00\x02{}data", "bad_frame", "channel"},
+		{"\x00\x00\x00\x0f{\"type\":\"chat\"}data", "bad_frame", "binary"},
+		{"\x00\x00\x00\x0f{\"type\":\"dice\"}data", "unknown_type", "dice"},
+		{"\x00\x00\x00\x1c{\"channel\":\"lobby\",\"data\":1}data", "bad_frame", "data behind"},
+	} {
+		if err := alice.conn.WriteMessage(websocket.BinaryMessage, []byte(row.frame)); err != nil {
+			t.Fatal(err)
+		}
+		if f := alice.until("error"); f.str("code") != row.code || !strings.Contains(f.str("message"), row.says) {
+			t.Errorf("binary %q: %v", row.frame, f)
+		}
 	}
 	// Nothing of all that was refused reached anyone, and the socket still works.
 	alice.send(`{"type":"chat","message":"still here"}`)

@@ -174,10 +174,22 @@ func TestConnectionCapsL6(t *testing.T) {
 	} {
 		t.Run(row.code, func(t *testing.T) {
 			s := start(t, row.flag)
+			join := func() (p *peer) { // a slot is free a moment after its socket has closed
+				eventually(t, "a freed slot can be taken", func() bool {
+					conn, _ := s.upgrade("/ws", "Authorization", "Bearer "+s.token("alice"))
+					if conn == nil {
+						return false
+					}
+					p = newPeer(t, conn)
+					p.until("subscribed")
+					return true
+				})
+				return p
+			}
 			for round := range 2 {
 				var peers []*peer
 				for range 3 {
-					peers = append(peers, s.join("alice"))
+					peers = append(peers, join())
 				}
 				conn, a := s.upgrade("/ws", "Authorization", "Bearer "+s.token("alice"))
 				if conn != nil || a.status != row.status || a.field("code") != row.code || a.header.Get("Retry-After") == "" {
@@ -189,14 +201,6 @@ func TestConnectionCapsL6(t *testing.T) {
 				for _, p := range peers {
 					p.leave()
 				}
-				eventually(t, "a freed slot can be taken", func() bool {
-					conn, _ := s.upgrade("/ws", "Authorization", "Bearer "+s.token("alice"))
-					if conn == nil {
-						return false
-					}
-					newPeer(t, conn).leave()
-					return true
-				})
 			}
 		})
 	}

@@ -42,6 +42,16 @@ type Store interface {
 	// CreateSession keeps a new login and forgets those that expired before
 	// it was created.
 	CreateSession(ctx context.Context, s Session) error
+	// DeleteAccount forgets an account and its sessions, and has its messages
+	// gone through; ErrNotFound if there is no such account.
+	DeleteAccount(ctx context.Context, id string, e Erasure) error
+}
+
+// Erasure is what becomes of the messages of an account that is deleted.
+type Erasure struct {
+	Remove    bool      // leave nothing but their places; otherwise their text stays, without a name
+	At        time.Time // when the account is deleted
+	TokensEnd time.Time // when no token of the account is good any more
 }
 
 // Grant is what a login gives.
@@ -53,17 +63,22 @@ type Grant struct {
 
 // Accounts registers people and logs them in.
 type Accounts struct {
-	store      Store
-	hasher     *Hasher
-	issuer     *Issuer
-	refreshTTL time.Duration
-	clock      func() time.Time
+	store  Store
+	hasher *Hasher
+	issuer *Issuer
+	opts   AccountOptions
+	clock  func() time.Time
 }
 
-// NewAccounts wires Accounts; refreshTTL is the life of a login. The clock is
-// the issuer's.
-func NewAccounts(store Store, hasher *Hasher, issuer *Issuer, refreshTTL time.Duration) *Accounts {
-	return &Accounts{store, hasher, issuer, refreshTTL, issuer.opts.now}
+// AccountOptions of Accounts.
+type AccountOptions struct {
+	RefreshTTL     time.Duration // life of a login
+	RemoveMessages bool          // of accounts that are deleted; otherwise they lose their name alone
+}
+
+// NewAccounts wires Accounts. The clock is the issuer's.
+func NewAccounts(store Store, hasher *Hasher, issuer *Issuer, opts AccountOptions) *Accounts {
+	return &Accounts{store, hasher, issuer, opts, issuer.opts.now}
 }
 
 // Register makes an account with the role of a user. It fails with an
@@ -100,7 +115,7 @@ func (a *Accounts) Login(ctx context.Context, username, password string) (Grant,
 	refresh := rand.Text() + rand.Text() // 256 bits
 	session := Session{
 		ID: rand.Text(), AccountID: account.ID, RefreshHash: sha256.Sum256([]byte(refresh)),
-		CreatedAt: a.now(), ExpiresAt: a.now().Add(a.refreshTTL),
+		CreatedAt: a.now(), ExpiresAt: a.now().Add(a.opts.RefreshTTL),
 	}
 	if err := a.store.CreateSession(ctx, session); err != nil {
 		return Grant{}, err
@@ -115,6 +130,15 @@ func (a *Accounts) Login(ctx context.Context, username, password string) (Grant,
 // Account finds the account that a token's subject names.
 func (a *Accounts) Account(ctx context.Context, id string) (Account, error) {
 	return a.store.AccountByID(ctx, id)
+}
+
+// Delete forgets an account, its logins, and its messages or its name on them.
+// It fails with ErrNotFound.
+func (a *Accounts) Delete(ctx context.Context, id string) error {
+	now := a.now()
+	return a.store.DeleteAccount(ctx, id, Erasure{
+		Remove: a.opts.RemoveMessages, At: now, TokensEnd: now.Add(a.issuer.opts.TTL + leeway),
+	})
 }
 
 func (a *Accounts) authenticate(ctx context.Context, username, password string) (Account, error) {

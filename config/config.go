@@ -20,12 +20,40 @@ type Config struct {
 	AutoSubscribe   []string
 	Namespaces      Namespaces
 	Log             Log
+	ChannelLog      ChannelLog
+	Store           Store
 	HTTP            HTTP
 	Auth            Auth
 	Limits          Limits
 	Presence        Presence
 	Socket          Socket
 }
+
+// Drivers of the store.
+const (
+	DriverSQLite   = "sqlite"
+	DriverPostgres = "postgres"
+)
+
+// Store is where accounts, logins and channels are kept.
+type Store struct {
+	Driver string
+	DSN    Secret
+}
+
+// ChannelLog is about storing messages.
+type ChannelLog struct {
+	DedupeWindow time.Duration
+	ForgetAfter  time.Duration
+	Queue        int
+	QueueBytes   int
+}
+
+// What becomes of the messages of an account that is deleted.
+const (
+	MessagesAnonymise = "anonymise"
+	MessagesRemove    = "remove"
+)
 
 // Log says what is logged and how.
 type Log struct {
@@ -53,6 +81,7 @@ type Auth struct {
 	RefreshTTL      time.Duration
 	HMACSecret      Secret
 	AllowQueryToken bool
+	DeletedMessages string
 	PasswordMin     int
 	HashMemoryKiB   int
 	HashPasses      int
@@ -97,13 +126,25 @@ type Socket struct {
 	CloseTimeout time.Duration
 }
 
-// Rule says which roles may do what in a namespace. Whoever is not named is
-// refused.
+// Rule says which roles may do what in a namespace, and what is kept. Whoever is
+// not named is refused.
 type Rule struct {
 	Subscribe []string `yaml:"subscribe,flow,omitempty"`
 	Publish   []string `yaml:"publish,flow,omitempty"`
 	Presence  []string `yaml:"presence,flow,omitempty"`
+	Read      []string `yaml:"read,flow,omitempty"`
+	History   History  `yaml:"history,flow,omitempty"`
 }
+
+// History is what a channel keeps: the newest messages up to a count, and none
+// older than an age. A zero sets no bound of its kind; both zero keep nothing.
+type History struct {
+	Count int      `yaml:"count,omitempty"`
+	Age   Duration `yaml:"age,omitempty"`
+}
+
+// Duration is a time.Duration that is written as Go does, but shorter: 168h.
+type Duration time.Duration
 
 // Namespaces are the rules by pattern: an exact channel name (lobby) or a
 // namespace with everything in it (room:*).
@@ -114,17 +155,26 @@ func Default() Config {
 	everyone := []string{"user", "service", "admin"}
 	backend := []string{"service", "admin"}
 	owner := []string{"owner"}
+	week := History{Count: 1000, Age: Duration(7 * 24 * time.Hour)}
 	return Config{
 		Port:            3000,
 		DataDir:         "./data",
 		ShutdownTimeout: 10 * time.Second,
 		AutoSubscribe:   []string{"lobby"},
 		Namespaces: Namespaces{
-			"lobby":  {Subscribe: everyone, Publish: everyone, Presence: everyone},
-			"room:*": {Subscribe: everyone, Publish: everyone, Presence: everyone},
-			"user:*": {Subscribe: owner, Publish: backend, Presence: owner},
+			"lobby":  {Subscribe: everyone, Publish: everyone, Presence: everyone, Read: everyone, History: week},
+			"room:*": {Subscribe: everyone, Publish: everyone, Presence: everyone, Read: everyone, History: week},
+			"user:*": {Subscribe: owner, Publish: backend, Presence: owner, Read: owner, History: week},
+			"live:*": {Subscribe: everyone, Publish: everyone, Presence: everyone},
 		},
 		Log: Log{Level: "info", Format: "auto"},
+		ChannelLog: ChannelLog{
+			DedupeWindow: 5 * time.Minute,
+			ForgetAfter:  7 * 24 * time.Hour,
+			Queue:        8192,
+			QueueBytes:   32 << 20,
+		},
+		Store: Store{Driver: DriverSQLite},
 		HTTP: HTTP{
 			ReadTimeout:    10 * time.Second,
 			WriteTimeout:   10 * time.Second,
@@ -134,15 +184,16 @@ func Default() Config {
 			BodyBytes:      16 << 10,
 		},
 		Auth: Auth{
-			Issuer:        "gatecast",
-			Audience:      "gatecast",
-			AccessTTL:     15 * time.Minute,
-			RefreshTTL:    30 * 24 * time.Hour,
-			PasswordMin:   8,
-			HashMemoryKiB: 19 << 10,
-			HashPasses:    2,
-			HashSlots:     4,
-			HashQueue:     32,
+			Issuer:          "gatecast",
+			Audience:        "gatecast",
+			AccessTTL:       15 * time.Minute,
+			RefreshTTL:      30 * 24 * time.Hour,
+			DeletedMessages: MessagesAnonymise,
+			PasswordMin:     8,
+			HashMemoryKiB:   19 << 10,
+			HashPasses:      2,
+			HashSlots:       4,
+			HashQueue:       32,
 		},
 		Limits: Limits{
 			Messages:              Rate{10, 20},
@@ -177,9 +228,15 @@ func (c *Config) settings() []setting {
 		{"data_dir", text(&c.DataDir), "folder for the database and the signing keys; made at the first start"},
 		{"shutdown_timeout", duration(&c.ShutdownTimeout), "how long a stop may take to close every socket and finish every request"},
 		{"auto_subscribe", texts(&c.AutoSubscribe), "channels that every socket joins when it connects"},
-		{"namespaces", &c.Namespaces, "who may do what, by channel name or `namespace:*`; a given pattern replaces the default rule of the same pattern, `{}` lets nobody in"},
+		{"namespaces", &c.Namespaces, "who may do what and what is kept, by channel name or `namespace:*`; a given pattern replaces the default rule of the same pattern, `{}` lets nobody in"},
+		{"store.driver", text(&c.Store.Driver), "where accounts, logins and messages are kept: sqlite, a file in data_dir for one process, or postgres"},
+		{"store.dsn", &c.Store.DSN, "the PostgreSQL database, such as postgres://user:password@host/database; sqlite takes none"},
 		{"log.level", text(&c.Log.Level), "debug, info, warn or error"},
 		{"log.format", text(&c.Log.Format), "text, json, or auto: text on a terminal and JSON otherwise"},
+		{"log.dedupe_window", duration(&c.ChannelLog.DedupeWindow), "how long a stored message is never trimmed, whatever a channel's count and age say, so that a client may send again with the same key"},
+		{"log.forget_after", duration(&c.ChannelLog.ForgetAfter), "how long a channel that keeps nothing any more and that nobody is in is remembered; used again after that, it begins with another epoch"},
+		{"log.queue", integer(&c.ChannelLog.Queue), "messages that wait to be stored; more are refused with `busy`"},
+		{"log.queue_bytes", integer(&c.ChannelLog.QueueBytes), "bytes of messages that wait to be stored; more are refused with `busy`"},
 		{"http.origins", texts(&c.HTTP.Origins), "origins besides the server's own whose pages may call the API and open sockets, such as https://app.example.com"},
 		{"http.trusted_proxies", prefixes(&c.HTTP.TrustedProxies), "addresses or CIDR ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"},
 		{"http.read_timeout", duration(&c.HTTP.ReadTimeout), "how long a request may take to arrive"},
@@ -194,6 +251,7 @@ func (c *Config) settings() []setting {
 		{"auth.refresh_ttl", duration(&c.Auth.RefreshTTL), "life of a refresh token"},
 		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the key in data_dir"},
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
+		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
 		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least"},
 		{"auth.hash_memory_kib", integer(&c.Auth.HashMemoryKiB), "argon2id memory of a password hash, in KiB"},
 		{"auth.hash_passes", integer(&c.Auth.HashPasses), "argon2id passes of a password hash"},

@@ -57,7 +57,7 @@ namespaces:
 		"list":                                      {fmt.Sprint(c.HTTP.Origins), "[https://a.example https://b.example]"},
 		"prefixes":                                  {fmt.Sprint(c.HTTP.TrustedProxies), "[10.0.0.0/8 ::1/128]"},
 		"a namespace is added":                      {fmt.Sprint(c.Namespaces["prices:*"].Publish), "[service]"},
-		"the default namespaces stay":               {len(c.Namespaces), 4},
+		"the default namespaces stay":               {len(c.Namespaces), 5},
 		"default":                                   {c.Limits.ConnectionsPerUser, 20},
 	} {
 		if pair[0] != pair[1] {

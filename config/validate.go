@@ -19,11 +19,22 @@ func (c *Config) Validate() error {
 	v.require(c.DataDir != "", "data_dir", "is empty; name a folder")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	v.oneOf("store.driver", c.Store.Driver, DriverSQLite, DriverPostgres)
+	v.require(c.Store.Driver != DriverPostgres || c.Store.DSN.Reveal() != "", "store.dsn", "is empty; name the PostgreSQL database")
+	v.require(c.Store.Driver != DriverSQLite || c.Store.DSN.Reveal() == "", "store.dsn", "is given, but store.driver is sqlite, which keeps its file in data_dir; set store.driver to postgres")
+	v.oneOf("auth.deleted_messages", c.Auth.DeletedMessages, MessagesAnonymise, MessagesRemove)
+	v.require(c.ChannelLog.Queue >= 1, "log.queue", "is %d; it must be 1 at least", c.ChannelLog.Queue)
+	v.require(c.ChannelLog.QueueBytes >= 1, "log.queue_bytes", "is %d; it must be 1 at least", c.ChannelLog.QueueBytes)
+	for pattern, rule := range c.Namespaces {
+		v.require(rule.History.Count >= 0 && rule.History.Age >= 0, "namespaces", "%q: history: count and age must not be negative", pattern)
+	}
 	for _, origin := range c.HTTP.Origins {
 		v.require(isOrigin(origin), "http.origins", "%q is not an origin such as https://app.example.com: scheme and host, a port where it is not the scheme's own, nothing behind", origin)
 	}
 	for key, d := range map[string]time.Duration{
 		"shutdown_timeout":     c.ShutdownTimeout,
+		"log.dedupe_window":    c.ChannelLog.DedupeWindow,
+		"log.forget_after":     c.ChannelLog.ForgetAfter,
 		"http.read_timeout":    c.HTTP.ReadTimeout,
 		"http.write_timeout":   c.HTTP.WriteTimeout,
 		"http.idle_timeout":    c.HTTP.IdleTimeout,

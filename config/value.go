@@ -173,7 +173,7 @@ func (s Secret) Reveal() string { return s.text }
 // secret was handed over, and is refused.
 func (s *Secret) Set(text string) error {
 	if text == "" {
-		return errors.New("is empty; leave the key out, or give at least 32 bytes")
+		return errors.New("is empty; leave the key out, or give the secret")
 	}
 	s.text = text
 	return nil
@@ -219,9 +219,35 @@ func (n Namespaces) String() string {
 			b.WriteString(", ")
 		}
 		rule := n[pattern]
-		fmt.Fprintf(&b, "%q: {subscribe: [%s], publish: [%s], presence: [%s]}", pattern,
-			strings.Join(rule.Subscribe, ", "), strings.Join(rule.Publish, ", "), strings.Join(rule.Presence, ", "))
+		fmt.Fprintf(&b, "%q: {subscribe: [%s], publish: [%s], presence: [%s], read: [%s], history: %s}", pattern,
+			strings.Join(rule.Subscribe, ", "), strings.Join(rule.Publish, ", "), strings.Join(rule.Presence, ", "),
+			strings.Join(rule.Read, ", "), rule.History)
 	}
 	b.WriteByte('}')
 	return b.String()
 }
+
+// String is the bounds as YAML.
+func (h History) String() string {
+	var bounds []string
+	if h.Count != 0 {
+		bounds = append(bounds, "count: "+strconv.Itoa(h.Count))
+	}
+	if h.Age != 0 {
+		bounds = append(bounds, "age: "+shortDuration(time.Duration(h.Age)))
+	}
+	return "{" + strings.Join(bounds, ", ") + "}"
+}
+
+// UnmarshalText takes a duration such as 10s or 168h.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 10s or 15m", text)
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// MarshalText writes what UnmarshalText takes.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(shortDuration(time.Duration(d))), nil }

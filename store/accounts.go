@@ -4,39 +4,37 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gatecast/gatecast/auth"
 )
 
-var _ auth.Store = (*SQLite)(nil)
+var _ auth.Store = (*DB)(nil)
 
 // CreateAccount implements auth.Store.
-func (s *SQLite) CreateAccount(ctx context.Context, a auth.Account) error {
-	_, err := s.write.ExecContext(ctx,
-		`INSERT INTO accounts (id, username, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5)`,
+func (d *DB) CreateAccount(ctx context.Context, a auth.Account) error {
+	result, err := d.write.ExecContext(ctx,
+		`INSERT INTO accounts (id, username, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (username) DO NOTHING`,
 		a.ID, a.Username, a.PasswordHash, a.Role, a.CreatedAt.UnixMilli())
-	var refused *sqlite.Error
-	if errors.As(err, &refused) && refused.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
-		return auth.ErrUsernameTaken // the ID is random; it is the name that is there twice
+	if err != nil {
+		return wrap("keeping an account", err)
 	}
-	return wrap("keeping an account", err)
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(auth.ErrUsernameTaken, wrap("keeping an account", err))
+	}
+	return nil
 }
 
 const selectAccount = `SELECT id, username, password_hash, role, created_at FROM accounts `
 
 // AccountByUsername implements auth.Store.
-func (s *SQLite) AccountByUsername(ctx context.Context, username string) (auth.Account, error) {
-	return scanAccount(s.read.QueryRowContext(ctx, selectAccount+`WHERE username = $1`, username))
+func (d *DB) AccountByUsername(ctx context.Context, username string) (auth.Account, error) {
+	return scanAccount(d.read.QueryRowContext(ctx, selectAccount+`WHERE username = $1`, username))
 }
 
 // AccountByID implements auth.Store.
-func (s *SQLite) AccountByID(ctx context.Context, id string) (auth.Account, error) {
-	return scanAccount(s.read.QueryRowContext(ctx, selectAccount+`WHERE id = $1`, id))
+func (d *DB) AccountByID(ctx context.Context, id string) (auth.Account, error) {
+	return scanAccount(d.read.QueryRowContext(ctx, selectAccount+`WHERE id = $1`, id))
 }
 
 func scanAccount(row *sql.Row) (auth.Account, error) {
@@ -51,32 +49,41 @@ func scanAccount(row *sql.Row) (auth.Account, error) {
 }
 
 // SetPasswordHash implements auth.Store.
-func (s *SQLite) SetPasswordHash(ctx context.Context, id, hash string) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, id)
+func (d *DB) SetPasswordHash(ctx context.Context, id, hash string) error {
+	_, err := d.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, id)
 	return wrap("keeping a password hash", err)
 }
 
 // CreateSession implements auth.Store.
-func (s *SQLite) CreateSession(ctx context.Context, session auth.Session) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return wrap("keeping a session", err)
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at < $1`, session.CreatedAt.UnixMilli()); err != nil {
-		return wrap("forgetting old sessions", err)
-	}
-	if _, err := tx.ExecContext(ctx,
-		`INSERT INTO sessions (id, account_id, refresh_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-		session.ID, session.AccountID, session.RefreshHash[:], session.CreatedAt.UnixMilli(), session.ExpiresAt.UnixMilli()); err != nil {
-		return wrap("keeping a session", err)
-	}
-	return wrap("keeping a session", tx.Commit())
+func (d *DB) CreateSession(ctx context.Context, session auth.Session) error {
+	return wrap("keeping a session", inTx(ctx, d.write, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at < $1`, session.CreatedAt.UnixMilli()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx,
+			`INSERT INTO sessions (id, account_id, refresh_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+			session.ID, session.AccountID, session.RefreshHash[:], session.CreatedAt.UnixMilli(), session.ExpiresAt.UnixMilli())
+		return err
+	}))
 }
 
-func wrap(doing string, err error) error {
-	if err == nil {
-		return nil
+// DeleteAccount implements auth.Store. The Log goes through the messages.
+func (d *DB) DeleteAccount(ctx context.Context, id string, e auth.Erasure) error {
+	remove := 0
+	if e.Remove {
+		remove = 1
 	}
-	return fmt.Errorf("store: %s: %w", doing, err)
+	return wrap("deleting an account", inTx(ctx, d.write, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(auth.ErrNotFound, err)
+		}
+		_, err = tx.ExecContext(ctx,
+			`INSERT INTO erasures (user_id, remove, next_id, due_at, until_at) VALUES ($1, $2, 0, $3, $4)`,
+			id, remove, e.At.UnixMilli(), e.TokensEnd.UnixMilli())
+		return err
+	}))
 }

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, dir string) *store.SQLite {
+func open(t *testing.T, dir string) *store.DB {
 	t.Helper()
 	s, err := store.OpenSQLite(t.Context(), dir)
 	if err != nil {

@@ -15,7 +15,9 @@ type Broker interface {
 
 // Envelope is one frame on its way to everyone in a channel.
 type Envelope struct {
-	Channel string
-	Except  string // client ID of the connection that it comes from, left out
-	Payload []byte // the frame as JSON; nobody changes it
+	Channel  string
+	Position        // of a stored message; zero for all else
+	Except   string // client ID of the connection that it comes from, left out
+	Binary   bool   // Payload is of a binary frame, and of a text frame otherwise
+	Payload  []byte // what the frame carries; nobody changes it
 }

@@ -14,7 +14,9 @@ const (
 	CodeNotSubscribed     = "not_subscribed"     // unsubscribe without a subscription
 	CodeSubscriptionLimit = "subscription_limit" // too many channels on one socket
 	CodeRateLimited       = "rate_limited"       // wait retryAfterMs
+	CodeBusy              = "busy"               // the log's queue is full; wait retryAfterMs
 	CodeUnavailable       = "unavailable"        // the server's fault; try again later
+	CodeUnknown           = "unknown"            // stored or not; send again with the same key
 )
 
 // Error is a refusal that the client is told of in an error frame.
@@ -27,11 +29,23 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// asError is what a client is told of err: an Error as it is, and nothing of
-// the inside of any other.
-func asError(err error) (told *Error, internal bool) {
+// busyRetry is the wait that a full log asks for: long enough for some batches
+// to be stored.
+const busyRetry = 500 * time.Millisecond
+
+// AsError is what a client is told of err: an Error as it is, the Log's errors
+// in words, and nothing of the inside of any other, which internal says.
+func AsError(err error) (told *Error, internal bool) {
 	if errors.As(err, &told) {
 		return told, false
+	}
+	switch {
+	case errors.Is(err, ErrBusy):
+		return &Error{Code: CodeBusy, RetryAfter: busyRetry, Message: "the server is storing as fast as it can; try again in a moment"}, false
+	case errors.Is(err, ErrUnknown):
+		return &Error{Code: CodeUnknown, Message: "the database was lost while this was stored, and it may be there or not; sending it again with the same key is safe"}, true
+	case errors.Is(err, ErrUnavailable):
+		return &Error{Code: CodeUnavailable, Message: "the server cannot store or read messages now; try again later"}, true
 	}
 	return &Error{Code: CodeUnavailable, Message: "the server could not do this now; try again later"}, true
 }

@@ -13,6 +13,10 @@ type Frame struct {
 	// ID is the client's own mark, as JSON; empty where it gave none. Exactly
 	// one reply carries it.
 	ID json.RawMessage
+	// Binary tells that the frame is a binary one: Payload is what followed its
+	// JSON header.
+	Binary  bool
+	Payload []byte
 
 	raw []byte
 }

@@ -14,6 +14,7 @@ type Handler func(ctx context.Context, s *Session, f Frame) error
 type FrameType struct {
 	Cost      float64 // tokens of the message bucket
 	Forgiving bool    // too many of them are refused and not counted against the socket
+	Binary    bool    // may come in a binary frame
 	Handle    Handler
 }
 
@@ -22,24 +23,17 @@ func protocolFrames() map[string]FrameType {
 	return map[string]FrameType{
 		TypeSubscribe:   {Cost: costMessage, Handle: handleSubscribe},
 		TypeUnsubscribe: {Cost: costMessage, Handle: handleUnsubscribe},
-		TypePublish:     {Cost: costMessage, Handle: handlePublish},
+		TypePublish:     {Cost: costMessage, Binary: true, Handle: handlePublish},
 		TypeChat:        {Cost: costMessage, Handle: handleChat},
 		TypeTyping:      {Cost: costTyping, Handle: handleTyping},
 		TypePresence:    {Cost: costMessage, Handle: handlePresence},
+		TypeHistory:     {Cost: costMessage, Handle: handleHistory},
 		TypePing:        {Cost: costPing, Forgiving: true, Handle: handlePing},
 	}
 }
 
 type channelFields struct {
 	Channel string `json:"channel"`
-}
-
-func handleSubscribe(ctx context.Context, s *Session, f Frame) error {
-	var in channelFields
-	if err := f.Decode(&in); err != nil {
-		return err
-	}
-	return s.subscribe(ctx, in.Channel, f.ID)
 }
 
 func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
@@ -59,29 +53,24 @@ func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
 
 func handleChat(ctx context.Context, s *Session, f Frame) error {
 	var in struct {
-		Channel string  `json:"channel"`
-		Message *string `json:"message"`
-		Key     string  `json:"key"`
+		Channel string          `json:"channel"`
+		Message json.RawMessage `json:"message"`
+		Key     string          `json:"key"`
 	}
 	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	if in.Message == nil || *in.Message == "" {
+	switch first := firstByte(in.Message); {
+	case first == 0 || first == 'n' || string(in.Message) == `""`:
 		return badFrame("message is required")
+	case first != '"':
+		return badFrame("message must be a string")
 	}
 	if in.Channel == "" {
 		in.Channel = DefaultChannel
 	}
-	message := Message{Channel: in.Channel, Event: TypeChat, Data: encode(*in.Message), Key: in.Key}
-	at, err := s.publish(ctx, message, func(at timestamp) []byte {
-		return encode(chatFrame{
-			Type: TypeChat, Channel: in.Channel, sender: s.sender(), Message: *in.Message, Timestamp: at, Key: in.Key,
-		})
-	})
-	if err == nil && len(f.ID) > 0 { // the tutorials' clients give no id and know no ack
-		s.ack(f, in.Channel, at)
-	}
-	return err
+	// The tutorials' clients give no id and know no ack.
+	return s.publish(ctx, f, len(f.ID) > 0, Message{Channel: in.Channel, Event: TypeChat, Data: in.Message, Key: in.Key})
 }
 
 func handlePublish(ctx context.Context, s *Session, f Frame) error {
@@ -94,14 +83,16 @@ func handlePublish(ctx context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	if len(in.Data) == 0 {
+	m := Message{Channel: in.Channel, Event: in.Event, Data: in.Data, Key: in.Key}
+	switch {
+	case f.Binary && len(in.Data) > 0:
+		return badFrame("a binary frame has its data behind the header, not in it")
+	case f.Binary:
+		m.Binary, m.Data = true, f.Payload
+	case len(in.Data) == 0:
 		return badFrame("data is required")
 	}
-	at, err := s.publishMessage(ctx, Message{Channel: in.Channel, Event: in.Event, Data: in.Data, Key: in.Key})
-	if err == nil {
-		s.ack(f, in.Channel, at)
-	}
-	return err
+	return s.publish(ctx, f, true, m)
 }
 
 func handleTyping(ctx context.Context, s *Session, f Frame) error {
@@ -123,10 +114,10 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 	}
 	at := timestamp(s.hub.opts.Now())
 	err := s.broadcast(ctx, in.Channel, encode(typingFrame{
-		Type: TypeTyping, Channel: in.Channel, sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: at,
+		Type: TypeTyping, Channel: in.Channel, Sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: at,
 	}))
 	if err == nil && len(f.ID) > 0 {
-		s.ack(f, in.Channel, at)
+		s.send(ackFrame{Type: TypeAck, ID: f.ID, Channel: in.Channel, Timestamp: at})
 	}
 	return err
 }
@@ -136,15 +127,12 @@ func handlePresence(_ context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	if err := s.hub.opts.Rules.Allow(ActionPresence, in.Channel, s.claims); err != nil {
+	presence, err := s.hub.Presence(in.Channel, s.claims)
+	if err != nil {
 		return err
 	}
-	s.send(presenceFrame{Type: TypePresence, ID: f.ID, Channel: in.Channel, Presence: s.hub.Presence(in.Channel)})
+	s.send(presenceFrame{Type: TypePresence, ID: f.ID, Channel: in.Channel, Presence: presence})
 	return nil
-}
-
-func (s *Session) ack(f Frame, channel string, at timestamp) {
-	s.send(replyFrame{Type: TypeAck, ID: f.ID, Channel: channel, Timestamp: at})
 }
 
 func handlePing(_ context.Context, s *Session, f Frame) error {

@@ -24,7 +24,7 @@ func FuzzParseFrame(f *testing.F) {
 		}
 		frame, err := parseFrame(raw)
 		if err != nil {
-			told, internal := asError(err)
+			told, internal := AsError(err)
 			if internal || told.Code == "" || told.Message == "" {
 				t.Fatalf("%q is refused with %v", raw, err)
 			}
@@ -34,7 +34,7 @@ func FuzzParseFrame(f *testing.F) {
 			}
 			for _, into := range []any{&channelFields{}, &map[string]json.RawMessage{}} {
 				if err := frame.Decode(into); err != nil {
-					if told, internal := asError(err); internal || told.Code != CodeBadFrame {
+					if told, internal := AsError(err); internal || told.Code != CodeBadFrame {
 						t.Fatalf("%q: decoding fails with %v", raw, err)
 					}
 				}
@@ -99,7 +99,7 @@ func FuzzParseChannel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		namespace, rest, err := ParseChannel(name)
 		if err != nil {
-			if told, internal := asError(err); internal || told.Message == "" {
+			if told, internal := AsError(err); internal || told.Message == "" {
 				t.Fatalf("%q is refused with %v", name, err)
 			}
 			return

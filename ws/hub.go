@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Rules         *Rules   // required
 	Broker        Broker   // required
+	Log           Log      // required where a rule keeps history
 	AutoSubscribe []string // channels that every session joins first
 
 	MessageBytes  int            // size of a client's frame; 0 is unlimited
@@ -51,11 +52,11 @@ type Options struct {
 // *Error that a hook returns is what the client is told. They run on the
 // session's own goroutine and hold up nobody else; their context ends with the
 // session, at the latest CloseTimeout after it was closed. Publish is asked for
-// chat and publish, not for typing. Disconnect is called for whom Connect let in.
+// chat and publish, over REST too, and not for typing. Disconnect is called for whom Connect let in.
 type Hooks struct {
 	Connect    func(ctx context.Context, s *Session) error // an *Error closes with 4403, another error with 1013
 	Subscribe  func(ctx context.Context, s *Session, channel string) error
-	Publish    func(ctx context.Context, s *Session, m Message) error
+	Publish    func(ctx context.Context, who auth.Claims, m Message) error
 	Disconnect func(s *Session)
 }
 
@@ -75,9 +76,13 @@ type Hub struct {
 	// static after construction
 	opts        Options
 	frames      map[string]FrameType
-	unsubscribe func() // from the broker
+	pages       pages
+	unsubscribe func()          // from the broker
+	ctx         context.Context // ends with Shutdown
+	cancel      context.CancelFunc
 
-	running sync.WaitGroup // sessions that Serve has not returned from
+	running   sync.WaitGroup // sessions that Serve has not returned from
+	advancing sync.WaitGroup // channels that read what the broker lost
 
 	mu       sync.RWMutex // guards the rest
 	draining bool
@@ -119,6 +124,11 @@ func NewHub(opts Options) (*Hub, error) {
 			return nil, fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
 		}
 	}
+	if opts.Log == nil && opts.Rules.keep() {
+		return nil, errors.New("ws: a rule keeps history, and there is no Log")
+	}
+	h.pages = pages{log: opts.Log, bytes: min(pageBytes, h.roomBytes())}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.unsubscribe = opts.Broker.Subscribe(h.deliver)
 	return h, nil
 }
@@ -158,28 +168,6 @@ func (h *Hub) remove(s *Session) {
 	h.running.Done()
 }
 
-// enter gives the channel of that name, made where it is missing, and keeps it
-// until leave.
-func (h *Hub) enter(name string) *channel {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := h.channels[name]
-	if c == nil {
-		c = newChannel(name)
-		h.channels[name] = c
-	}
-	c.users++
-	return c
-}
-
-func (h *Hub) leave(c *channel) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.users--; c.users == 0 {
-		delete(h.channels, c.name)
-	}
-}
-
 func (h *Hub) channel(name string) *channel {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -188,18 +176,25 @@ func (h *Hub) channel(name string) *channel {
 
 // deliver is what the broker calls.
 func (h *Hub) deliver(e Envelope) {
-	if c := h.channel(e.Channel); c != nil {
-		c.broadcast(wireFrame(wire.OpText, e.Payload), e.Except)
+	c := h.channel(e.Channel)
+	if c == nil {
+		return
+	}
+	opcode := wire.OpText
+	if e.Binary {
+		opcode = wire.OpBinary
+	}
+	if c.deliver(e, wireFrame(opcode, e.Payload)) {
+		h.goAdvance(c)
 	}
 }
 
-// Presence is who is in a channel, as far as one list goes.
-func (h *Hub) Presence(channel string) Presence {
-	p := Presence{Users: []User{}}
-	if c := h.channel(channel); c != nil {
-		c.view(func(o occupants) { p = o.list(h.opts.DetailMax) })
+// roomBytes is how little must wait for a session before it is sent a page.
+func (h *Hub) roomBytes() int {
+	if h.opts.QueueBytes == 0 {
+		return pageBytes
 	}
-	return p
+	return h.opts.QueueBytes / 4
 }
 
 // Sessions is how many sessions there are.
@@ -239,6 +234,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		close(ended)
 	}()
 	closeAll(ctx, sessions)
+	defer h.advancing.Wait()
+	defer h.cancel()
 	defer h.unsubscribe()
 	select {
 	case <-ended:

@@ -35,8 +35,8 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 	t.Helper()
 	everyone := []string{auth.RoleUser}
 	rules, err := ws.NewRules(map[string]ws.Rule{
-		"lobby":  {ws.ActionSubscribe: everyone, ws.ActionPublish: everyone},
-		"room:*": {ws.ActionSubscribe: everyone, ws.ActionPublish: everyone},
+		"lobby":  {Allow: map[ws.Action][]string{ws.ActionSubscribe: everyone, ws.ActionPublish: everyone}},
+		"room:*": {Allow: map[ws.Action][]string{ws.ActionSubscribe: everyone, ws.ActionPublish: everyone}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestHooks(t *testing.T) {
 				}
 				return nil
 			},
-			Publish: func(_ context.Context, _ *ws.Session, m ws.Message) error {
+			Publish: func(_ context.Context, _ auth.Claims, m ws.Message) error {
 				if strings.Contains(string(m.Data), "rude") {
 					return refuse("such words")
 				}
@@ -247,7 +247,7 @@ func TestConnectHookFails(t *testing.T) {
 func TestShutdownEndsWaitingHooks(t *testing.T) {
 	waiting := make(chan struct{})
 	url, hub := serveHub(t, func(o *ws.Options) {
-		o.Hooks.Publish = func(ctx context.Context, _ *ws.Session, _ ws.Message) error {
+		o.Hooks.Publish = func(ctx context.Context, _ auth.Claims, _ ws.Message) error {
 			close(waiting)
 			<-ctx.Done()
 			return ctx.Err()
@@ -268,17 +268,22 @@ func TestShutdownEndsWaitingHooks(t *testing.T) {
 // A hook that waits is let go when its session is closed, and so are the slots
 // that hang on it.
 func TestCloseEndsWaitingHooks(t *testing.T) {
-	waiting := make(chan *ws.Session)
+	waiting, sessions := make(chan struct{}), make(chan *ws.Session, 1)
 	url, hub := serveHub(t, func(o *ws.Options) {
-		o.Hooks.Publish = func(ctx context.Context, s *ws.Session, _ ws.Message) error {
-			waiting <- s
+		o.Hooks.Connect = func(_ context.Context, s *ws.Session) error {
+			sessions <- s
+			return nil
+		}
+		o.Hooks.Publish = func(ctx context.Context, _ auth.Claims, _ ws.Message) error {
+			close(waiting)
 			<-ctx.Done()
 			return ctx.Err()
 		}
 	})
 	conn := dial(t, url)
 	send(t, conn, `{"type":"chat","message":"x"}`)
-	(<-waiting).Close(4000, "bye")
+	<-waiting
+	(<-sessions).Close(4000, "bye")
 	for {
 		_, _, err := conn.ReadMessage()
 		if e, ok := err.(*websocket.CloseError); ok && e.Code == 4000 {
@@ -302,7 +307,7 @@ func TestCloseEndsWaitingHooks(t *testing.T) {
 func TestSlowHandlerIsNoSilence(t *testing.T) {
 	url, _ := serveHub(t, func(o *ws.Options) {
 		o.PingInterval, o.PingTimeout = 50*time.Millisecond, 20*time.Millisecond
-		o.Hooks.Publish = func(ctx context.Context, _ *ws.Session, _ ws.Message) error {
+		o.Hooks.Publish = func(ctx context.Context, _ auth.Claims, _ ws.Message) error {
 			select {
 			case <-time.After(300 * time.Millisecond):
 				return nil

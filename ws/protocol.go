@@ -19,6 +19,7 @@ const (
 	TypeChat        = "chat" // also what the server relays
 	TypeTyping      = "typing"
 	TypePresence    = "presence" // also the reply
+	TypeHistory     = "history"  // also the reply
 	TypePing        = "ping"
 )
 
@@ -29,6 +30,7 @@ const (
 	TypeUnsubscribed = "unsubscribed"
 	TypeAck          = "ack"
 	TypeMessage      = "message"
+	TypeRemoved      = "removed" // stands where a message was
 	TypeUserJoined   = "user_joined"
 	TypeUserLeft     = "user_left"
 	TypePong         = "pong"
@@ -46,6 +48,11 @@ const (
 	maxChannel    = 255 // bytes of a channel's name
 	maxReason     = 123 // bytes of a close frame's reason (RFC 6455, 5.5)
 	violationSpan = 10 * time.Second
+
+	// PageDefault and PageMax are how many messages a history page holds.
+	PageDefault = 50
+	PageMax     = 100
+	pageBytes   = 256 << 10 // bytes of data in a page, unless one message has more
 )
 
 // What a frame costs in tokens of the message bucket.
@@ -55,16 +62,9 @@ const (
 	costPing    = 0.1
 )
 
-// sender is who a message comes from, as the token says.
-type sender struct {
-	ClientID string `json:"clientId"`
-	UserID   string `json:"userId"`
-	Username string `json:"username"`
-}
-
 type welcomeFrame struct {
 	Type string `json:"type"`
-	sender
+	Sender
 	Message     string    `json:"message"`
 	ExpiresAt   timestamp `json:"expiresAt"`
 	HeartbeatMs int64     `json:"heartbeatMs"`
@@ -84,30 +84,10 @@ type messageRate struct {
 	Burst int     `json:"burst"`
 }
 
-type chatFrame struct {
-	Type    string `json:"type"`
-	Channel string `json:"channel"`
-	sender
-	Message   string    `json:"message"`
-	Timestamp timestamp `json:"timestamp"`
-	Key       string    `json:"key,omitempty"`
-}
-
-// messageFrame is a message frame without its data, which is put in behind
-// byte for byte.
-type messageFrame struct {
-	Type    string `json:"type"`
-	Channel string `json:"channel"`
-	Event   string `json:"event"`
-	sender
-	Timestamp timestamp `json:"timestamp"`
-	Key       string    `json:"key,omitempty"`
-}
-
 type typingFrame struct {
 	Type    string `json:"type"`
 	Channel string `json:"channel"`
-	sender
+	Sender
 	IsTyping  bool      `json:"isTyping"`
 	Timestamp timestamp `json:"timestamp"`
 }
@@ -116,16 +96,27 @@ type typingFrame struct {
 type crossingFrame struct {
 	Type    string `json:"type"`
 	Channel string `json:"channel"`
-	sender
+	Sender
 	Message   string    `json:"message"`
 	Timestamp timestamp `json:"timestamp"`
 }
 
+// subscribedFrame has its messages put in behind, byte for byte.
 type subscribedFrame struct {
-	Type     string          `json:"type"`
-	ID       json.RawMessage `json:"id,omitempty"`
-	Channel  string          `json:"channel"`
-	Presence *Presence       `json:"presence,omitempty"`
+	Type      string          `json:"type"`
+	ID        json.RawMessage `json:"id,omitempty"`
+	Channel   string          `json:"channel"`
+	*Position                 // what the client now has; nil without history
+	Recovered *bool           `json:"recovered,omitempty"`
+	Presence  *Presence       `json:"presence,omitempty"`
+}
+
+// historyFrame has its messages put in behind, byte for byte.
+type historyFrame struct {
+	Type    string          `json:"type"`
+	ID      json.RawMessage `json:"id,omitempty"`
+	Channel string          `json:"channel"`
+	More    bool            `json:"more"`
 }
 
 type presenceFrame struct {
@@ -135,7 +126,16 @@ type presenceFrame struct {
 	Presence
 }
 
-// replyFrame is a reply that says no more than that: unsubscribed, ack, pong.
+type ackFrame struct {
+	Type      string          `json:"type"`
+	ID        json.RawMessage `json:"id,omitempty"`
+	Channel   string          `json:"channel"`
+	Seq       int64           `json:"seq,omitempty"`
+	Timestamp timestamp       `json:"timestamp"`
+	Duplicate bool            `json:"duplicate,omitempty"`
+}
+
+// replyFrame is a reply that says no more than that: unsubscribed, pong.
 type replyFrame struct {
 	Type      string          `json:"type"`
 	ID        json.RawMessage `json:"id,omitempty"`
@@ -157,16 +157,33 @@ type timestamp time.Time
 
 func (t timestamp) IsZero() bool { return time.Time(t).IsZero() }
 
-func (t timestamp) MarshalJSON() ([]byte, error) {
-	return time.Time(t).UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
+func (t timestamp) MarshalJSON() ([]byte, error) { return t.append(nil), nil }
+
+func (t timestamp) append(b []byte) []byte {
+	return time.Time(t).UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
 }
 
-// withData puts data into an encoded frame as its last member, untouched.
-func withData(frame []byte, data json.RawMessage) []byte {
-	const member = `,"data":`
-	whole := make([]byte, 0, len(frame)+len(member)+len(data))
+// withMessages puts messages into an encoded frame as its last member,
+// untouched.
+func withMessages(frame []byte, messages []Message) []byte {
+	size := 0
+	for i := range messages {
+		size += 256 + len(messages[i].Data)
+	}
+	whole := make([]byte, 0, len(frame)+size)
 	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
-	whole = append(whole, member...)
-	whole = append(whole, data...)
-	return append(whole, '}')
+	whole = append(whole, `,"messages":`...)
+	return append(AppendMessages(whole, messages), '}')
+}
+
+// AppendMessages appends messages as a JSON array, as every list of them is.
+func AppendMessages(b []byte, messages []Message) []byte {
+	b = append(b, '[')
+	for i := range messages {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = messages[i].AppendJSON(b)
+	}
+	return append(b, ']')
 }

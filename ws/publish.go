@@ -3,62 +3,157 @@ package ws
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/gatecast/gatecast/auth"
 )
 
-// Message is something that a session's user publishes.
-type Message struct {
-	Channel string
-	Event   string // at most 64 bytes; empty is DefaultEvent
-	Data    []byte // JSON, relayed byte for byte
-	Key     string // the client's own mark, at most 128 bytes; may be empty
+// Publish sends m to everyone in its channel but this connection, from the
+// session's user, and waits until it is stored where the channel has a history.
+// Its errors are what a Handler returns: an *Error where rules, hook or limits
+// of size refuse, or one of the Log's.
+func (s *Session) Publish(ctx context.Context, m Message) (Receipt, error) {
+	m.Sender = s.sender()
+	return s.hub.publishAndWait(ctx, s.claims, m)
 }
 
-// Publish sends m to everyone in its channel but this connection, as a message
-// frame from the session's user. Its errors are what a Handler returns: an
-// *Error where rules, hook or limits of size refuse.
-func (s *Session) Publish(ctx context.Context, m Message) error {
-	_, err := s.publishMessage(ctx, m)
+// Publish sends m to everyone in its channel, from the bearer of claims, who
+// has no connection here. It is Session.Publish for REST.
+func (h *Hub) Publish(ctx context.Context, claims auth.Claims, m Message) (Receipt, error) {
+	m.Sender = Sender{UserID: claims.Subject, Username: claims.Username}
+	return h.publishAndWait(ctx, claims, m)
+}
+
+// MayPublish answers nil where rules let the bearer of claims publish in a
+// channel, and otherwise an *Error.
+func (h *Hub) MayPublish(channel string, claims auth.Claims) error {
+	return h.opts.Rules.Allow(ActionPublish, channel, claims)
+}
+
+func (h *Hub) publishAndWait(ctx context.Context, claims auth.Claims, m Message) (Receipt, error) {
+	type outcome struct {
+		receipt Receipt
+		err     error
+	}
+	stored := make(chan outcome, 1)
+	err := h.publish(ctx, claims, m, func(r Receipt, err error) { stored <- outcome{r, err} })
+	if err != nil {
+		return Receipt{}, err
+	}
+	select {
+	case o := <-stored:
+		return o.receipt, o.err
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+}
+
+// publish answers a frame that publishes: with an ack, where one is wanted,
+// once the message is stored, or with an error. It does not wait for that, so
+// that one client's messages can share a commit.
+func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) error {
+	m.Sender = s.sender()
+	s.answers.add()
+	err := s.hub.publish(ctx, s.claims, m, func(r Receipt, err error) {
+		defer s.answers.done()
+		switch {
+		case err != nil:
+			s.refuse(f, inChannel(err, m.Channel))
+		case ack:
+			s.send(ackFrame{Type: TypeAck, ID: f.ID, Channel: m.Channel, Seq: r.Seq, Timestamp: timestamp(r.Time), Duplicate: r.Duplicate})
+		}
+	})
+	if err != nil {
+		s.answers.done()
+	}
 	return err
 }
 
-func (s *Session) publishMessage(ctx context.Context, m Message) (timestamp, error) {
+// publish checks the right to send, has m stored where its channel has a
+// history, calls done and hands m to the broker. done is not called where
+// publish fails.
+func (h *Hub) publish(ctx context.Context, claims auth.Claims, m Message, done func(Receipt, error)) error {
 	if m.Event == "" {
 		m.Event = DefaultEvent
 	}
-	if len(m.Event) > maxEvent {
-		return timestamp{}, badFrame(fmt.Sprintf("event is longer than %d bytes", maxEvent))
+	if err := checkMarks(m); err != nil {
+		return err
 	}
-	return s.publish(ctx, m, func(at timestamp) []byte {
-		return withData(encode(messageFrame{
-			Type: TypeMessage, Channel: m.Channel, Event: m.Event, sender: s.sender(), Timestamp: at, Key: m.Key,
-		}), m.Data)
+	if err := h.MayPublish(m.Channel, claims); err != nil {
+		return err
+	}
+	if hook := h.opts.Hooks.Publish; hook != nil {
+		if err := hook(ctx, claims, m); err != nil {
+			return err
+		}
+	}
+	if h.opts.Rules.History(m.Channel).Keeps() {
+		return inChannel(h.store(m, done), m.Channel)
+	}
+	m.Time = h.opts.Now()
+	if err := h.announce(ctx, m, Position{}); err != nil {
+		return err
+	}
+	done(Receipt{Time: m.Time}, nil)
+	return nil
+}
+
+// store appends m to the log and announces it once it is there.
+func (h *Hub) store(m Message, done func(Receipt, error)) error {
+	return h.opts.Log.Append(m, func(r Receipt, err error) {
+		done(r, err)
+		if err != nil || r.Duplicate {
+			return
+		}
+		m.Seq, m.Time = r.Seq, r.Time
+		if err := h.announce(context.Background(), m, r.Position); err != nil {
+			h.opts.Logger.Error("a stored message was not announced", "channel", m.Channel, "seq", m.Seq, "error", err)
+		}
 	})
 }
 
-// publish checks the right to send and hands the frame that others get to the
-// broker. It answers the message's time.
-func (s *Session) publish(ctx context.Context, m Message, frame func(at timestamp) []byte) (timestamp, error) {
-	opts := &s.hub.opts
-	at := timestamp(opts.Now())
-	if len(m.Key) > maxKey {
-		return at, badFrame(fmt.Sprintf("key is longer than %d bytes", maxKey))
-	}
-	if err := opts.Rules.Allow(ActionPublish, m.Channel, s.claims); err != nil {
-		return at, err
-	}
-	if hook := opts.Hooks.Publish; hook != nil {
-		if err := hook(ctx, s, m); err != nil {
-			return at, err
-		}
-	}
-	return at, s.broadcast(ctx, m.Channel, frame(at))
+// announce hands m to the broker.
+func (h *Hub) announce(ctx context.Context, m Message, at Position) error {
+	return h.broadcast(ctx, Envelope{Channel: m.Channel, Position: at, Except: m.Sender.ClientID, Binary: m.Binary, Payload: m.payload()})
 }
 
-// broadcast sends a frame to everyone in a channel but this connection.
-func (s *Session) broadcast(ctx context.Context, channel string, frame []byte) error {
-	err := s.hub.opts.Broker.Publish(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: frame})
-	if err != nil {
+func (h *Hub) broadcast(ctx context.Context, e Envelope) error {
+	if err := h.opts.Broker.Publish(ctx, e); err != nil {
 		return fmt.Errorf("ws: publishing: %w", err)
 	}
 	return nil
+}
+
+// broadcast sends a frame that is not kept to everyone in a channel but this
+// connection.
+func (s *Session) broadcast(ctx context.Context, channel string, payload []byte) error {
+	return s.hub.broadcast(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: payload})
+}
+
+// checkMarks holds the names that travel with a message to their bounds. A NUL
+// cannot be stored in every database.
+func checkMarks(m Message) error {
+	switch {
+	case len(m.Event) > maxEvent:
+		return badFrame(fmt.Sprintf("event is longer than %d bytes", maxEvent))
+	case len(m.Key) > maxKey:
+		return badFrame(fmt.Sprintf("key is longer than %d bytes", maxKey))
+	case strings.ContainsRune(m.Event, 0) || strings.ContainsRune(m.Key, 0):
+		return badFrame("event and key must not hold a NUL character")
+	}
+	return nil
+}
+
+// inChannel names the channel in what a client is told of the log's errors.
+func inChannel(err error, channel string) error {
+	if err == nil {
+		return nil
+	}
+	told, internal := AsError(err)
+	if internal {
+		return fmt.Errorf("%w in %s", err, channel)
+	}
+	located := *told
+	located.Channel = channel
+	return &located
 }

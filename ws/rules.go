@@ -2,6 +2,7 @@ package ws
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,25 +17,32 @@ const (
 	ActionSubscribe Action = "subscribe"
 	ActionPublish   Action = "publish"
 	ActionPresence  Action = "see presence"
+	ActionRead      Action = "read history"
 )
 
 // RoleOwner in a rule is the user whose ID is the rest of the channel's name.
 const RoleOwner = "owner"
 
-// Rule says which roles may do what.
-type Rule map[Action][]string
+// Rule says which roles may do what, and how much is kept.
+type Rule struct {
+	Allow   map[Action][]string
+	History History
+}
 
 // Rules are the rules by pattern: an exact channel name, or namespace:*. They
 // do not change after they are made. What none allows is denied.
 type Rules struct{ byPattern map[string]Rule }
 
-// NewRules checks patterns and roles.
+// NewRules checks patterns, roles and bounds.
 func NewRules(byPattern map[string]Rule) (*Rules, error) {
 	for pattern, rule := range byPattern {
 		if !isPattern(pattern) {
 			return nil, fmt.Errorf("ws: %q is neither a channel's name nor namespace:*", pattern)
 		}
-		for action, roles := range rule {
+		if rule.History.Count < 0 || rule.History.Age < 0 {
+			return nil, fmt.Errorf("ws: %q: history: count and age must not be negative", pattern)
+		}
+		for action, roles := range rule.Allow {
 			for _, role := range roles {
 				if !slices.Contains([]string{auth.RoleUser, auth.RoleService, auth.RoleAdmin, RoleOwner}, role) {
 					return nil, fmt.Errorf("ws: %q: %s: %q is not a role", pattern, action, role)
@@ -61,7 +69,7 @@ func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
 	if err != nil {
 		return err
 	}
-	roles := rule[action]
+	roles := rule.Allow[action]
 	if slices.Contains(roles, claims.Role) && claims.Role != RoleOwner {
 		return nil
 	}
@@ -76,18 +84,74 @@ func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
 	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("rule %q lets %s %s; you are %s", pattern, who, action, claims.Role)}
 }
 
+// History is what is kept of a channel; nothing where no rule is about it.
+func (r *Rules) History(channel string) History {
+	_, rule, _ := r.find(channel)
+	return rule.History
+}
+
+// keep tells whether any rule keeps history.
+func (r *Rules) keep() bool {
+	for _, rule := range r.byPattern {
+		if rule.History.Keeps() {
+			return true
+		}
+	}
+	return false
+}
+
 // find gives the rule for a channel and its pattern, or an *Error.
 func (r *Rules) find(channel string) (pattern string, rule Rule, err error) {
 	namespace, rest, err := ParseChannel(channel)
 	if err != nil {
-		return "", nil, err
+		return "", Rule{}, err
 	}
 	if rule, ok := r.byPattern[channel]; ok {
 		return channel, rule, nil
 	}
-	pattern = namespace + ":*"
-	if rule, ok := r.byPattern[pattern]; ok && rest != "" {
-		return pattern, rule, nil
+	if rest != "" {
+		pattern = namespace + ":*"
+		if rule, ok := r.byPattern[pattern]; ok {
+			return pattern, rule, nil
+		}
 	}
-	return "", nil, &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("no rule is about channel %q, so nobody may use it", channel)}
+	return "", Rule{}, &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("no rule is about channel %q, so nobody may use it", channel)}
+}
+
+// visible are the names of channels with history that the bearer of claims may
+// subscribe to, as ranges that do not overlap, in order. An exact rule may still
+// refuse a name inside the range of a pattern.
+func (r *Rules) visible(claims auth.Claims) []NameRange {
+	var ranges []NameRange
+	for _, pattern := range slices.Sorted(maps.Keys(r.byPattern)) {
+		rule := r.byPattern[pattern]
+		roles := rule.Allow[ActionSubscribe]
+		namespace, wild := strings.CutSuffix(pattern, ":*")
+		switch {
+		case !rule.History.Keeps():
+		case !wild:
+			ranges = append(ranges, only(pattern))
+		case slices.Contains(roles, claims.Role):
+			ranges = append(ranges, NameRange{namespace + ":", namespace + ";"}) // ; comes behind :
+		case slices.Contains(roles, RoleOwner):
+			ranges = append(ranges, only(namespace+":"+claims.Subject))
+		}
+	}
+	return merge(ranges)
+}
+
+// only is the range of one name.
+func only(name string) NameRange { return NameRange{name, name + "\x01"} }
+
+func merge(ranges []NameRange) []NameRange {
+	slices.SortFunc(ranges, func(a, b NameRange) int { return strings.Compare(a.From, b.From) })
+	var merged []NameRange
+	for _, next := range ranges {
+		if n := len(merged); n > 0 && next.From < merged[n-1].To {
+			merged[n-1].To = max(merged[n-1].To, next.To)
+			continue
+		}
+		merged = append(merged, next)
+	}
+	return merged
 }

@@ -16,7 +16,7 @@ func TestNewRulesChecksPatternsAndRoles(t *testing.T) {
 			t.Errorf("pattern %q: %v", pattern, err)
 		}
 	}
-	if _, err := ws.NewRules(map[string]ws.Rule{"lobby": {ws.ActionPublish: {"king"}}}); err == nil {
+	if _, err := ws.NewRules(map[string]ws.Rule{"lobby": {Allow: map[ws.Action][]string{ws.ActionPublish: {"king"}}}}); err == nil {
 		t.Error("a role that does not exist is taken")
 	}
 }
@@ -25,10 +25,10 @@ func TestNewRulesChecksPatternsAndRoles(t *testing.T) {
 // is who the channel is named after, and no token can claim to be it.
 func TestRulesAllow(t *testing.T) {
 	rules, err := ws.NewRules(map[string]ws.Rule{
-		"room:*":    {ws.ActionSubscribe: {"user"}},
-		"room:vip":  {ws.ActionSubscribe: {"admin"}},
-		"user:*":    {ws.ActionSubscribe: {"owner"}},
-		"user:open": {ws.ActionSubscribe: {"user", "owner"}},
+		"room:*":    {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"user"}}},
+		"room:vip":  {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"admin"}}},
+		"user:*":    {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"owner"}}},
+		"user:open": {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"user", "owner"}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,8 +37,11 @@ type Session struct {
 
 	// owned by readLoop
 	in         *inbox
-	channels   map[string]*channel
+	members    map[string]*member // by channel
 	violations violations
+
+	replays replays // of members that are behind
+	answers answers // that publishes still wait for
 
 	// written by readLoop, read by writeLoop
 	heard atomic.Int64 // when a byte last came in, in Unix nanoseconds
@@ -54,7 +57,7 @@ func newSession(h *Hub, conn net.Conn, e Entry) *Session {
 		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
 		net: rawConn(conn), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
-		channels:   make(map[string]*channel),
+		members:    make(map[string]*member),
 		violations: violations{limit: h.opts.Violations},
 	}
 	s.in = newInbox(hearing{conn, s}, h.opts.MessageBytes)
@@ -153,6 +156,8 @@ func (s *Session) run() {
 	writer.Go(s.writeLoop)
 	broken := s.farewell(s.live())
 	writer.Wait()
+	s.cancel()
+	s.replays.worker.Wait()
 	if broken {
 		s.linger()
 	}
@@ -190,8 +195,8 @@ func (s *Session) greet() bool {
 	s.send(s.welcome())
 	for _, name := range s.hub.opts.AutoSubscribe {
 		// A rule or hook may keep this user out of a channel that others join.
-		if err := s.maySubscribe(s.ctx, name); err == nil {
-			s.join(name, nil)
+		if err := s.subscribe(s.ctx, subscription{Channel: name}); err != nil {
+			s.missOut(name, err)
 		}
 	}
 	return true
@@ -200,7 +205,7 @@ func (s *Session) greet() bool {
 // turnAway closes a session that the Connect hook refused: for good where the
 // hook says so in an *Error, and otherwise to try again later.
 func (s *Session) turnAway(err error) {
-	told, internal := asError(err)
+	told, internal := AsError(err)
 	if internal {
 		s.hub.opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.claims.Subject, "error", err)
 		s.Close(CloseTryLater, told.Message)
@@ -209,10 +214,18 @@ func (s *Session) turnAway(err error) {
 	s.Close(CloseForbidden, told.Message)
 }
 
+// missOut is for a channel that all join and this session could not.
+func (s *Session) missOut(channel string, err error) {
+	if told, internal := AsError(err); internal && s.ctx.Err() == nil {
+		s.hub.opts.Logger.Error("a session could not join", "channel", channel, "client", s.clientID, "error", err)
+		s.Close(CloseTryLater, told.Message)
+	}
+}
+
 func (s *Session) welcome() welcomeFrame {
 	o := &s.hub.opts
 	return welcomeFrame{
-		Type: TypeWelcome, sender: s.sender(),
+		Type: TypeWelcome, Sender: s.sender(),
 		Message:     fmt.Sprintf("Welcome, %s!", s.claims.Username),
 		ExpiresAt:   timestamp(s.claims.ExpiresAt),
 		HeartbeatMs: o.PingInterval.Milliseconds(),
@@ -223,8 +236,8 @@ func (s *Session) welcome() welcomeFrame {
 	}
 }
 
-func (s *Session) sender() sender {
-	return sender{ClientID: s.clientID, UserID: s.claims.Subject, Username: s.claims.Username}
+func (s *Session) sender() Sender {
+	return Sender{ClientID: s.clientID, UserID: s.claims.Subject, Username: s.claims.Username}
 }
 
 // readLoop reads until the connection ends, and answers why it did.
@@ -260,16 +273,20 @@ func (s *Session) working(do func() bool) bool {
 // receive handles one message.
 func (s *Session) receive(opcode wire.OpCode, payload []byte) {
 	if opcode == wire.OpText && !utf8.Valid(payload) {
-		s.finish(CloseInvalidText, "a text frame must be UTF-8", true)
+		s.settle()
+		s.Close(CloseInvalidText, "a text frame must be UTF-8")
 		return
 	}
-	frame, err := s.parse(opcode, payload)
+	frame, err := parse(opcode, payload)
 	frameType, known := s.hub.frames[frame.Type]
 	if !known {
 		frameType.Cost = costMessage
 		if err == nil {
 			err = &Error{Code: CodeUnknownType, Message: fmt.Sprintf("there is no frame type %.64q", frame.Type)}
 		}
+	}
+	if err == nil && frame.Binary && !frameType.Binary {
+		err = badFrame(fmt.Sprintf("%.64q is not taken in a binary frame; send it as JSON in a text frame", frame.Type))
 	}
 	if refusal := s.admit(frameType, len(payload)); refusal != nil {
 		err = refusal
@@ -282,16 +299,28 @@ func (s *Session) receive(opcode wire.OpCode, payload []byte) {
 	}
 }
 
-func (s *Session) parse(opcode wire.OpCode, payload []byte) (Frame, error) {
-	if opcode != wire.OpText {
-		return Frame{}, badFrame("binary frames are not taken here; send JSON in a text frame")
+func parse(opcode wire.OpCode, message []byte) (Frame, error) {
+	if opcode == wire.OpText {
+		return parseFrame(message)
 	}
-	return parseFrame(payload)
+	header, payload, err := splitBinary(message)
+	if err != nil {
+		return Frame{}, err
+	}
+	frame, err := parseFrame(header)
+	frame.Binary, frame.Payload = true, payload
+	if told, _ := AsError(err); err != nil && told.Code == CodeUnknownType && frame.Type == "" {
+		frame.Type, err = TypePublish, nil // what a binary frame is for
+	}
+	return frame, err
 }
 
 // refuse tells the client why its frame was not handled.
 func (s *Session) refuse(f Frame, err error) {
-	told, internal := asError(err)
+	if s.out.isFinished() {
+		return // nobody reads it, and the end of the session is what err tells of
+	}
+	told, internal := AsError(err)
 	if internal {
 		s.hub.opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.claims.Subject, "error", err)
 	}
@@ -308,9 +337,11 @@ func (s *Session) farewell(err error) (broken bool) {
 	var wrong *protocolError
 	switch {
 	case errors.As(err, &bye):
+		s.settle()
 		s.Close(bye.code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)
 		return false
 	case errors.As(err, &wrong):
+		s.settle()
 		s.Close(wrong.code, wrong.reason)
 		return true
 	case errors.Is(err, errPanicked):

@@ -8,19 +8,64 @@ import (
 	wire "github.com/gobwas/ws"
 )
 
-// subscribe joins a channel for the client, where rules, hook and limit let it.
-func (s *Session) subscribe(ctx context.Context, name string, id json.RawMessage) error {
-	if err := s.maySubscribe(ctx, name); err != nil {
+// subscription is what a client asks for with subscribe.
+type subscription struct {
+	Channel string    `json:"channel"`
+	Since   *Position `json:"since"` // what it has already
+	Last    *int      `json:"last"`  // or how many of the newest messages it wants
+
+	id json.RawMessage
+}
+
+// beginning is where a subscription starts: at a position, with the messages
+// that lead up to it.
+type beginning struct {
+	Position
+	recovered *bool // nil where since was not given
+	messages  []Message
+}
+
+func handleSubscribe(ctx context.Context, s *Session, f Frame) error {
+	in := subscription{id: f.ID}
+	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	if c := s.channels[name]; c != nil { // again: answer with what is there
-		c.view(s.subscribed(name, id))
-		return nil
+	switch {
+	case in.Since != nil && in.Last != nil:
+		return badFrame("give since or last, not both")
+	case in.Since != nil && (in.Since.Epoch == "" || in.Since.Seq < 0):
+		return badFrame("since must hold epoch and seq, as subscribed gave them")
+	case in.Last != nil && *in.Last < 0:
+		return badFrame("last must not be negative")
 	}
-	if limit := s.hub.opts.Subscriptions; limit > 0 && len(s.channels) >= limit {
-		return &Error{Code: CodeSubscriptionLimit, Channel: name, Message: fmt.Sprintf("a socket may be subscribed to %d channels; leave one first", limit)}
+	return s.subscribe(ctx, in)
+}
+
+// subscribe joins a channel for the client, where rules, hook and limit let it.
+// Subscribing again begins again.
+func (s *Session) subscribe(ctx context.Context, in subscription) error {
+	if err := s.maySubscribe(ctx, in.Channel); err != nil {
+		return err
 	}
-	s.join(name, id)
+	if in.Since != nil || in.Last != nil {
+		if err := s.hub.opts.Rules.Allow(ActionRead, in.Channel, s.claims); err != nil {
+			return err
+		}
+	}
+	if m := s.members[in.Channel]; m != nil {
+		return s.begin(ctx, m.channel, in)
+	}
+	if limit := s.hub.opts.Subscriptions; limit > 0 && len(s.members) >= limit {
+		return &Error{Code: CodeSubscriptionLimit, Channel: in.Channel, Message: fmt.Sprintf("a socket may be subscribed to %d channels; leave one first", limit)}
+	}
+	c, err := s.hub.enter(ctx, in.Channel)
+	if err != nil {
+		return err
+	}
+	if err := s.begin(ctx, c, in); err != nil {
+		s.hub.leave(c)
+		return err
+	}
 	return nil
 }
 
@@ -35,42 +80,150 @@ func (s *Session) maySubscribe(ctx context.Context, name string) error {
 	return nil
 }
 
-// join enters a channel and answers subscribed.
-func (s *Session) join(name string, id json.RawMessage) {
-	if s.channels[name] != nil { // named twice in AutoSubscribe
-		return
+// begin answers subscribed and makes the session a member, or the member that
+// it is begin again. On an error nothing has changed.
+func (s *Session) begin(ctx context.Context, c *channel, in subscription) error {
+	crossing := s.crossing(TypeUserJoined, c.name)
+	for {
+		from, err := s.hub.find(ctx, c, in)
+		if err != nil {
+			return err
+		}
+		if len(from.messages) > 0 {
+			if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+				return err
+			}
+		}
+		if s.enterAt(c, in, from, crossing) {
+			return nil
+		}
 	}
-	c := s.hub.enter(name)
-	s.channels[name] = c
-	c.join(s, s.crossing(TypeUserJoined, name), s.subscribed(name, id))
 }
 
-// subscribed makes the function that answers subscribed.
-func (s *Session) subscribed(name string, id json.RawMessage) func(occupants) {
-	return func(o occupants) {
-		frame := subscribedFrame{Type: TypeSubscribed, ID: id, Channel: name}
-		if err := s.hub.opts.Rules.Allow(ActionPresence, name, s.claims); err == nil {
-			list := o.list(s.hub.opts.DetailMax)
-			frame.Presence = &list
-		}
-		s.send(frame)
+// enterAt makes the session a member at from and answers the client. It fails
+// where the channel has begun anew meanwhile.
+func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if from.Epoch != c.position.Epoch {
+		return false
 	}
+	m := s.members[c.name]
+	if m == nil {
+		m = c.add(s, crossing)
+		s.members[c.name] = m
+	}
+	s.push(s.subscribed(c, in, from))
+	m.seq = from.Seq
+	m.live = m.seq == c.position.Seq
+	if !m.live {
+		s.follow(m)
+	}
+	return true
+}
+
+// subscribed is the answer. The caller holds the channel's mu.
+func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte {
+	frame := subscribedFrame{Type: TypeSubscribed, ID: in.id, Channel: c.name, Recovered: from.recovered}
+	if s.may(ActionPresence, c.name) {
+		list := c.occupants.list(s.hub.opts.DetailMax)
+		frame.Presence = &list
+	}
+	if c.keeps && s.may(ActionRead, c.name) { // who cannot come back for more is not told where it is
+		frame.Position = &from.Position
+	}
+	if in.Since == nil && in.Last == nil {
+		return wireFrame(wire.OpText, encode(frame))
+	}
+	return wireFrame(wire.OpText, withMessages(encode(frame), from.messages))
+}
+
+func (s *Session) may(action Action, channel string) bool {
+	return s.hub.opts.Rules.Allow(action, channel, s.claims) == nil
+}
+
+// find looks where a subscription begins. It never is ahead of the channel.
+func (h *Hub) find(ctx context.Context, c *channel, in subscription) (beginning, error) {
+	at := c.place()
+	switch {
+	case in.Since == nil && in.Last == nil:
+		return beginning{Position: at}, nil
+	case !c.keeps && in.Last != nil:
+		return beginning{}, nil
+	case !c.keeps:
+		return beginning{recovered: new(bool)}, nil
+	case in.Last != nil:
+		page, err := h.newest(ctx, c, at, *in.Last)
+		return beginning{Position: at, messages: page}, err
+	}
+	if in.Since.Epoch == at.Epoch {
+		from, ok, err := h.recover(ctx, c, *in.Since)
+		if ok || err != nil {
+			return from, err
+		}
+	}
+	at = c.place()
+	page, err := h.newest(ctx, c, at, PageMax)
+	return beginning{Position: at, recovered: new(bool), messages: page}, err
+}
+
+// recover gives what follows since, or not ok where that is not all there any
+// more or never was.
+func (h *Hub) recover(ctx context.Context, c *channel, since Position) (from beginning, ok bool, err error) {
+	recovered := true
+	at := c.place()
+	if since.Seq == at.Seq {
+		return beginning{Position: at, recovered: &recovered}, true, nil
+	}
+	if since.Seq > at.Seq {
+		// Whoever saw a message stored can be ahead of what the broker has told.
+		if err := h.advance(ctx, c); err != nil {
+			return beginning{}, false, err
+		}
+		if at = c.place(); since.Seq > at.Seq {
+			return beginning{}, false, nil
+		}
+	}
+	page, err := h.pages.between(ctx, c.name, since.Seq, at.Seq)
+	if err != nil {
+		return beginning{}, false, err
+	}
+	if page.Epoch != at.Epoch || !page.follows(since.Seq) {
+		return beginning{}, false, nil
+	}
+	at.Seq = page.Messages[len(page.Messages)-1].Seq
+	return beginning{Position: at, recovered: &recovered, messages: page.Messages}, true, nil
+}
+
+// follows tells whether the page begins right behind seq.
+func (p *Page) follows(seq int64) bool { return len(p.Messages) > 0 && p.Messages[0].Seq == seq+1 }
+
+// newest is the last messages up to a position, limit of them at most.
+func (h *Hub) newest(ctx context.Context, c *channel, at Position, limit int) ([]Message, error) {
+	if limit == 0 {
+		return nil, nil
+	}
+	page, err := h.pages.newest(ctx, c.name, at.Seq, min(limit, PageMax))
+	if err != nil {
+		return nil, err
+	}
+	return page.Messages, nil
 }
 
 // part leaves a channel and tells whether the session was in it.
 func (s *Session) part(name string) bool {
-	c := s.channels[name]
-	if c == nil {
+	m := s.members[name]
+	if m == nil {
 		return false
 	}
-	delete(s.channels, name)
-	c.leave(s, s.crossing(TypeUserLeft, name))
-	s.hub.leave(c)
+	delete(s.members, name)
+	m.channel.remove(m, s.crossing(TypeUserLeft, name))
+	s.hub.leave(m.channel)
 	return true
 }
 
 func (s *Session) leaveAll() {
-	for name := range s.channels {
+	for name := range s.members {
 		s.part(name)
 	}
 }
@@ -82,7 +235,7 @@ func (s *Session) crossing(frameType, channel string) []byte {
 		verb = "left"
 	}
 	return wireFrame(wire.OpText, encode(crossingFrame{
-		Type: frameType, Channel: channel, sender: s.sender(),
+		Type: frameType, Channel: channel, Sender: s.sender(),
 		Message:   fmt.Sprintf("%s %s %s", s.claims.Username, verb, channel),
 		Timestamp: timestamp(s.hub.opts.Now()),
 	}))

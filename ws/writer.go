@@ -24,6 +24,7 @@ func (s *Session) writeLoop() {
 				s.cut()
 				return
 			}
+			s.out.written()
 			if last {
 				return
 			}

@@ -56,7 +56,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 	slow := ratelimit.Rate{PerSecond: 0.5, Burst: 10}
 	messages, bytes := ratelimit.Rate{PerSecond: 10, Burst: 20}, ratelimit.Rate{PerSecond: 128 << 10, Burst: 1 << 20}
 	app := handlers.New(handlers.Options{
-		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), 30*24*time.Hour),
+		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), auth.AccountOptions{RefreshTTL: 30 * 24 * time.Hour}),
 		Verifier: verifier,
 		Hub:      hub,
 		Gate: middleware.NewGate(middleware.GateOptions{
@@ -86,7 +86,7 @@ func keyed(rates ...ratelimit.Rate) *ratelimit.Keyed {
 func newHub(logger *slog.Logger) (*ws.Hub, error) {
 	everyone := []string{auth.RoleUser}
 	rules, err := ws.NewRules(map[string]ws.Rule{
-		"lobby": {ws.ActionSubscribe: everyone, ws.ActionPublish: everyone, ws.ActionPresence: everyone},
+		"lobby": {Allow: map[ws.Action][]string{ws.ActionSubscribe: everyone, ws.ActionPublish: everyone, ws.ActionPresence: everyone}},
 	})
 	if err != nil {
 		return nil, err
@@ -123,14 +123,14 @@ func roll(ctx context.Context, s *ws.Session, f ws.Frame) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Publish(ctx, ws.Message{Channel: in.Channel, Event: "dice", Data: data}); err != nil {
+	if _, err := s.Publish(ctx, ws.Message{Channel: in.Channel, Event: "dice", Data: data}); err != nil {
 		return err // a rule that forbids it is told to the client by its name
 	}
 	return s.Reply(f, "rolled", map[string]any{"rolled": rolled["rolled"]})
 }
 
 // politely is a hook at the door of publishing.
-func politely(_ context.Context, _ *ws.Session, m ws.Message) error {
+func politely(_ context.Context, _ auth.Claims, m ws.Message) error {
 	if strings.Contains(strings.ToLower(string(m.Data)), "darn") {
 		return &ws.Error{Code: ws.CodeForbidden, Channel: m.Channel, Message: "mind your words, please"}
 	}

@@ -1,0 +1,111 @@
+// Package store keeps accounts, login sessions and the channels' log in SQL.
+// SQLite needs nothing installed: one file, used by one process. PostgreSQL is
+// for more than one machine. One text serves both, but for appending to the
+// log, which each wants its own way.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3"
+)
+
+// DB is a database. It is safe for concurrent use.
+type DB struct {
+	// static after construction
+	driver driver
+	write  *sql.DB
+	read   *sql.DB
+	log    *sql.DB      // what the log is written through; the same as write in SQLite
+	lock   *flock.Flock // nil in PostgreSQL
+}
+
+// driver is one of the databases.
+type driver struct {
+	dialect    goose.Dialect
+	migrations string // folder
+	newAppend  func(*sql.DB) appender
+	// remote databases can leave a call without an answer. What runs inside the
+	// process ends by itself, and a context with an end costs it a goroutine a
+	// statement.
+	remote bool
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrate brings the tables up to date.
+func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error {
+	files, err := fs.Sub(migrations, d.driver.migrations)
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(d.driver.dialect, d.write, files, options...)
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	return nil
+}
+
+// Ping tells whether the database answers.
+func (d *DB) Ping(ctx context.Context) error {
+	var one int
+	if err := d.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return fmt.Errorf("store: database does not answer: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database, and lets another process have it.
+func (d *DB) Close() error {
+	var errs []error
+	closed := make(map[*sql.DB]bool)
+	for _, pool := range []*sql.DB{d.read, d.log, d.write} {
+		if pool != nil && !closed[pool] {
+			closed[pool] = true
+			errs = append(errs, pool.Close())
+		}
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// bound gives the context of the log's writer an end where calls may have none.
+func (d *DB) bound(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if d.driver.remote {
+		return context.WithTimeout(ctx, timeout)
+	}
+	return context.Background(), func() {}
+}
+
+// inTx runs do in a transaction of pool.
+func inTx(ctx context.Context, pool *sql.DB, do func(*sql.Tx) error) error {
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: %s: %w", doing, err)
+}

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Connections of a node to PostgreSQL. The log's second one is for asking what
+// became of a commit.
+const (
+	postgresWriters = 4
+	postgresReaders = 8
+	postgresLog     = 2
+)
+
+// postgresLogSession are settings of the log's writer. It runs the same few
+// statements all day: planning them anew, or reading a table from end to end,
+// is never right. A node that hangs must not keep channels locked.
+var postgresLogSession = map[string]string{
+	"jit":                                 "off",
+	"plan_cache_mode":                     "force_generic_plan",
+	"enable_seqscan":                      "off",
+	"enable_bitmapscan":                   "off",
+	"enable_hashjoin":                     "off",
+	"enable_mergejoin":                    "off",
+	"lock_timeout":                        "4s",
+	"idle_in_transaction_session_timeout": "10s",
+}
+
+// OpenPostgres connects to the database that dsn names and brings its tables up
+// to date.
+func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("store: dsn: %w", err) // pgx leaves the password out
+	}
+	d := &DB{
+		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true},
+		write:  connectPostgres(config, postgresWriters, nil),
+		read:   connectPostgres(config, postgresReaders, nil),
+		log:    connectPostgres(config, postgresLog, postgresLogSession),
+	}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *DB) open(ctx context.Context) error {
+	if err := d.Ping(ctx); err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker() // nodes may start together
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	return d.migrate(ctx, goose.WithSessionLocker(locker))
+}
+
+func connectPostgres(config *pgx.ConnConfig, conns int, session map[string]string) *sql.DB {
+	config = config.Copy()
+	maps.Copy(config.RuntimeParams, session)
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "gatecast"
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db
+}

@@ -1,0 +1,132 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	wire "github.com/gobwas/ws"
+
+	"github.com/gatecast/gatecast/auth"
+)
+
+// HistoryQuery asks for a page of a channel.
+type HistoryQuery struct {
+	Channel string `json:"channel"`
+	After   *int64 `json:"after"`  // messages above this number, from the oldest on
+	Before  *int64 `json:"before"` // messages below this number, the newest ones where After is not given
+	Limit   *int   `json:"limit"`  // PageDefault where nil; at most PageMax
+}
+
+// span checks q. An *Error says what is wrong.
+func (q *HistoryQuery) span(bytes int) (Span, error) {
+	span := Span{Limit: PageDefault, Bytes: bytes, Newest: q.After == nil}
+	if q.Limit != nil {
+		if *q.Limit < 1 {
+			return Span{}, badFrame("limit must be 1 at least")
+		}
+		span.Limit = min(*q.Limit, PageMax)
+	}
+	if q.After != nil {
+		if *q.After < 0 {
+			return Span{}, badFrame("after must not be negative")
+		}
+		span.After = *q.After
+	}
+	if q.Before != nil {
+		if *q.Before < 1 {
+			return Span{}, badFrame("before must be 1 at least")
+		}
+		span.Before = *q.Before
+	}
+	return span, nil
+}
+
+// History gives the page that q asks for, where rules let the bearer of claims
+// read it. A channel without history is an empty Page. Its errors are what a
+// Handler returns.
+func (h *Hub) History(ctx context.Context, claims auth.Claims, q HistoryQuery) (Page, error) {
+	if err := h.opts.Rules.Allow(ActionRead, q.Channel, claims); err != nil {
+		return Page{}, err
+	}
+	span, err := q.span(h.pages.bytes)
+	if err != nil {
+		return Page{}, err
+	}
+	if !h.opts.Rules.History(q.Channel).Keeps() {
+		return Page{}, nil
+	}
+	page, err := h.opts.Log.Read(ctx, q.Channel, span)
+	if err != nil {
+		return Page{}, fmt.Errorf("reading %s: %w", q.Channel, err)
+	}
+	return page, nil
+}
+
+func handleHistory(ctx context.Context, s *Session, f Frame) error {
+	var q HistoryQuery
+	if err := f.Decode(&q); err != nil {
+		return err
+	}
+	if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+		return err
+	}
+	page, err := s.hub.History(ctx, s.claims, q)
+	if err != nil {
+		return err
+	}
+	head := encode(historyFrame{Type: TypeHistory, ID: f.ID, Channel: q.Channel, More: page.More})
+	s.push(wireFrame(wire.OpText, withMessages(head, page.Messages)))
+	return nil
+}
+
+// Presence is who is in a channel, as far as one list goes, where rules let the
+// bearer of claims see it; otherwise an *Error.
+func (h *Hub) Presence(channel string, claims auth.Claims) (Presence, error) {
+	if err := h.opts.Rules.Allow(ActionPresence, channel, claims); err != nil {
+		return Presence{}, err
+	}
+	p := Presence{Users: []User{}}
+	if c := h.channel(channel); c != nil {
+		c.view(func(o occupants) { p = o.list(h.opts.DetailMax) })
+	}
+	return p, nil
+}
+
+// Channels lists the channels with history that the bearer of claims may
+// subscribe to and that have been used, by name, behind the name after. more
+// tells that there are others behind those. The last message is there for who
+// may read it. limit 0 means PageDefault; it is at most PageMax.
+func (h *Hub) Channels(ctx context.Context, claims auth.Claims, after string, limit int) (list []ChannelInfo, more bool, err error) {
+	ranges := h.opts.Rules.visible(claims)
+	if len(ranges) == 0 {
+		return nil, false, nil
+	}
+	if limit == 0 {
+		limit = PageDefault
+	}
+	limit = min(limit, PageMax)
+	for len(list) <= limit {
+		found, err := h.opts.Log.List(ctx, ranges, after, limit+1)
+		if err != nil {
+			return nil, false, fmt.Errorf("listing channels: %w", err)
+		}
+		for _, info := range found {
+			after = strings.Clone(info.Name)
+			if h.opts.Rules.Allow(ActionSubscribe, info.Name, claims) != nil {
+				continue // an exact rule inside a pattern
+			}
+			if h.opts.Rules.Allow(ActionRead, info.Name, claims) != nil {
+				info.Last = nil
+			}
+			list = append(list, info)
+		}
+		if len(found) <= limit {
+			break
+		}
+	}
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, more, nil
+}

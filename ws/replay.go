@@ -1,0 +1,124 @@
+package ws
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// replays is the members of a session that are behind their channels. One
+// goroutine a session brings them up, one after another, as fast as the client
+// reads: a page is read when there is room for it, and not before.
+type replays struct {
+	mu      sync.Mutex // guards the rest
+	waiting []*member
+	running bool
+	worker  sync.WaitGroup
+}
+
+// follow has m brought up to its channel.
+func (s *Session) follow(m *member) {
+	r := &s.replays
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.waiting, m) {
+		r.waiting = append(r.waiting, m)
+	}
+	if !r.running {
+		r.running = true
+		r.worker.Go(s.replayAll)
+	}
+}
+
+// next takes the first who waits, or ends the worker.
+func (r *replays) next() *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting) == 0 {
+		r.running = false
+		return nil
+	}
+	m := r.waiting[0]
+	r.waiting = r.waiting[1:]
+	return m
+}
+
+func (s *Session) replayAll() {
+	for m := s.replays.next(); m != nil; m = s.replays.next() {
+		if err := s.replay(s.ctx, m); err != nil && s.ctx.Err() == nil {
+			s.hub.opts.Logger.Error("a replay failed", "channel", m.channel.name, "client", s.clientID, "error", err)
+			s.Close(CloseTryLater, "missed messages cannot be read now") // and its since brings them later
+		}
+	}
+}
+
+// replay gives m the pages between it and its channel, until it is live.
+func (s *Session) replay(ctx context.Context, m *member) error {
+	c := m.channel
+	for {
+		if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+			return err
+		}
+		seq, at, behind := m.place()
+		if !behind {
+			return nil
+		}
+		page, err := s.hub.pages.between(ctx, c.name, seq, at.Seq)
+		switch {
+		case err != nil:
+		case page.Epoch != at.Epoch: // the channel begins anew
+			err = s.hub.advance(ctx, c)
+		case page.follows(seq):
+			m.take(seq, page)
+		default:
+			err = s.startOver(ctx, m, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// place tells how far m and its channel are, and whether m is behind at all.
+func (m *member) place() (seq int64, at Position, behind bool) {
+	c := m.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return m.seq, c.position, !m.live && !m.gone
+}
+
+// take sends a page that was read behind seq. A member that has left or begun
+// again meanwhile is sent nothing.
+func (m *member) take(seq int64, page *Page) {
+	c := m.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.gone || m.live || m.seq != seq {
+		return
+	}
+	for i := range page.Messages {
+		m.session.push(page.Messages[i].frame())
+		m.seq = page.Messages[i].Seq
+	}
+	m.live = m.seq == c.position.Seq
+}
+
+// startOver tells m that it has missed messages for good, and goes on from the
+// newest ones up to at.
+func (s *Session) startOver(ctx context.Context, m *member, at Position) error {
+	c := m.channel
+	messages, err := s.hub.newest(ctx, c, at, PageMax)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.gone || m.live || at.Epoch != c.position.Epoch {
+		return nil
+	}
+	lost := beginning{Position: at, recovered: new(bool), messages: messages}
+	s.push(s.subscribed(c, subscription{Since: &Position{}}, lost))
+	m.seq = at.Seq
+	m.live = m.seq == c.position.Seq
+	return nil
+}
