@@ -174,8 +174,8 @@ func (b *pgBatch) run(ctx context.Context) error {
 		b.number()
 		b.committing = true
 		if err = b.insert(ctx); err == nil {
-			for _, p := range b.places {
-				b.upkeep.grew(p.name, p.before, p.head)
+			for id, p := range b.places {
+				b.upkeep.grew(p.name, id, p.before, p.head)
 			}
 			return nil
 		}

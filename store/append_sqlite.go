@@ -108,7 +108,7 @@ func (a *sqliteAppender) appendTo(ctx context.Context, tx *sql.Tx, channel strin
 	if p.head == before {
 		return nil
 	}
-	in.upkeep.grew(channel, before, p.head)
+	in.upkeep.grew(channel, p.id, before, p.head)
 	if wasEmpty {
 		_, err = tx.ExecContext(ctx, `UPDATE channels SET trim_at = ? WHERE id = ?`, in.upkeep.firstTrim(channel, in.now), p.id)
 	}
@@ -151,11 +151,11 @@ func (a *sqliteAppender) find(ctx context.Context, tx *sql.Tx, channel string, i
 	if p := a.channels[channel]; p != nil {
 		return p, nil
 	}
-	p, err := scanPlace(tx.QueryRowContext(ctx, selectPlace, channel))
+	p, err := scanPlace(tx.QueryRowContext(ctx, placeOfName, channel))
 	if errors.Is(err, errNoChannel) {
 		_, err = tx.ExecContext(ctx, `INSERT INTO channels (name, epoch, tail_seq, trim_at) VALUES ($1, $2, 0, $3)`, channel, rand.Text(), in.upkeep.birthTrim(in.now))
 		if err == nil {
-			p, err = scanPlace(tx.QueryRowContext(ctx, selectPlace, channel))
+			p, err = scanPlace(tx.QueryRowContext(ctx, placeOfName, channel))
 		}
 	}
 	if err != nil {

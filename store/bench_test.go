@@ -1,14 +1,12 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatecast/gatecast/store"
-	"github.com/gatecast/gatecast/store/storetest"
 	"github.com/gatecast/gatecast/ws"
 )
 
@@ -23,11 +21,7 @@ func BenchmarkLog(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, driver string, publishers int) {
-	log := store.NewLog(openFor(b, driver), store.LogOptions{
-		History:      func(string) ws.History { return ws.History{Count: 100, Age: time.Hour} },
-		DedupeWindow: time.Second, ForgetAfter: time.Hour,
-	})
-	defer log.Shutdown()
+	log := newDatabase(b, driver).start(b, store.LogOptions{History: keep(ws.History{Count: 100, Age: time.Hour}), DedupeWindow: time.Second})
 	data := fmt.Appendf(nil, `{"p":"%0240d"}`, 0)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -53,29 +47,4 @@ func benchmarkAppend(b *testing.B, driver string, publishers int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
-}
-
-func openFor(b testing.TB, driver string) *store.DB {
-	if driver == "sqlite" {
-		db, err := store.OpenSQLite(context.Background(), b.TempDir())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = db.Close() })
-		return db
-	}
-	pg, err := storetest.StartPostgres(context.Background())
-	if err != nil {
-		b.Skip(err)
-	}
-	dsn, err := pg.NewDatabase(context.Background())
-	if err != nil {
-		b.Fatal(err)
-	}
-	db, err := store.OpenPostgres(context.Background(), dsn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close(); _ = pg.Stop(context.Background()) })
-	return db
 }

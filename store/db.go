@@ -36,6 +36,8 @@ type driver struct {
 	// process ends by itself, and a context with an end costs it a goroutine a
 	// statement.
 	remote bool
+	// forUpdate ends a query that keeps other writers off its rows.
+	forUpdate string
 }
 
 //go:embed migrations

@@ -61,8 +61,9 @@ type Log struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
-	queued atomic.Int64          // bytes in intake
-	broken atomic.Pointer[error] // why the last batch or try failed; nil when it did not
+	queued  atomic.Int64 // bytes in intake
+	writing health
+	reading health
 
 	mu     sync.Mutex // guards the rest
 	closed bool
@@ -109,8 +110,10 @@ func NewLog(db *DB, opts LogOptions) *Log {
 		intake: make(chan *entry, opts.Queue), stored: make(chan []*entry, 1), stop: make(chan struct{}),
 		open: make(map[string]int),
 	}
+	l.writing = health{logger: opts.Logger, broken: "messages cannot be stored", mended: "messages are stored again"}
+	l.reading = health{logger: opts.Logger, broken: "messages cannot be read", mended: "messages are read again"}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.upkeep = upkeep{log: l, due: make(map[string]struct{})}
+	l.upkeep = upkeep{log: l, due: make(map[int64]string)}
 	l.workers.Go(l.writeLoop)
 	l.workers.Go(l.tellLoop)
 	return l
@@ -143,12 +146,7 @@ func (l *Log) enqueue(e *entry) error {
 }
 
 // Err tells why messages cannot be stored now; nil where they can.
-func (l *Log) Err() error {
-	if err := l.broken.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+func (l *Log) Err() error { return l.writing.err() }
 
 // Shutdown stores what waits, tells the publishers, and stops. Appends that come
 // later fail.
@@ -231,7 +229,7 @@ func (l *Log) store(batch []*entry) {
 		return
 	}
 	if err == nil {
-		l.mend()
+		l.writing.mend()
 		return
 	}
 	if !errors.Is(err, ws.ErrUnknown) {
@@ -241,7 +239,7 @@ func (l *Log) store(batch []*entry) {
 		e.err = err
 	}
 	if !isPoison(err) {
-		l.fail(err)
+		l.writing.fail(err)
 	}
 }
 
@@ -254,19 +252,6 @@ func (l *Log) try(batch []*entry) error {
 // isPoison tells whether an error is about what was to be stored, and not about
 // the database.
 func isPoison(err error) bool { return isSQLitePoison(err) || isPostgresPoison(err) }
-
-// fail and mend remember whether the log works, and log the change.
-func (l *Log) fail(err error) {
-	if l.broken.Swap(&err) == nil {
-		l.opts.Logger.Error("messages cannot be stored", "error", err)
-	}
-}
-
-func (l *Log) mend() {
-	if l.broken.Load() != nil && l.broken.Swap(nil) != nil {
-		l.opts.Logger.Info("messages are stored again")
-	}
-}
 
 // tellLoop tells publishers what became of their messages.
 func (l *Log) tellLoop() {
@@ -298,7 +283,7 @@ func (l *Log) find(ctx context.Context, channel string) (ws.Position, error) {
 		return ws.Position{Epoch: place.epoch, Seq: place.head}, nil
 	}
 	if !errors.Is(err, errNoChannel) {
-		return ws.Position{}, fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
+		return ws.Position{}, l.noteRead(ctx, err)
 	}
 	type outcome struct {
 		receipt ws.Receipt

@@ -43,7 +43,7 @@ func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
 		return nil, fmt.Errorf("store: dsn: %w", err) // pgx leaves the password out
 	}
 	d := &DB{
-		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true},
+		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true, forUpdate: " FOR UPDATE"},
 		write:  connectPostgres(config, postgresWriters, nil),
 		read:   connectPostgres(config, postgresReaders, nil),
 		log:    connectPostgres(config, postgresLog, postgresLogSession),

@@ -30,12 +30,16 @@ type place struct {
 // query.
 const headSeq = `COALESCE((SELECT MAX(seq) FROM messages WHERE channel_id = c.id), c.tail_seq)`
 
-const selectPlace = `SELECT c.id, c.epoch, c.tail_seq, c.trim_at, ` + headSeq + ` FROM channels c WHERE c.name = $1`
+const (
+	selectPlace = `SELECT c.id, c.epoch, c.tail_seq, c.trim_at, ` + headSeq + ` FROM channels c WHERE `
+	placeOfName = selectPlace + `c.name = $1`
+	placeOfID   = selectPlace + `c.id = $1`
+)
 
 func (d *DB) place(ctx context.Context, channel string) (place, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	return scanPlace(d.read.QueryRowContext(ctx, selectPlace, channel))
+	return scanPlace(d.read.QueryRowContext(ctx, placeOfName, channel))
 }
 
 func scanPlace(row *sql.Row) (place, error) {
@@ -60,17 +64,29 @@ const messageColumns = `m.seq, m.kind, m.event, m.client_id, m.user_id, m.userna
 
 // Read implements ws.Log.
 func (l *Log) Read(ctx context.Context, channel string, span ws.Span) (ws.Page, error) {
+	var page ws.Page
 	place, err := l.db.place(ctx, channel)
 	if errors.Is(err, errNoChannel) {
-		return ws.Page{}, nil
+		return ws.Page{}, l.noteRead(ctx, nil)
 	}
 	if err == nil {
-		var page ws.Page
-		if page, err = l.db.page(ctx, channel, place, span); err == nil {
-			return page, nil
-		}
+		page, err = l.db.page(ctx, channel, place, span)
 	}
-	return ws.Page{}, fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
+	return page, l.noteRead(ctx, err)
+}
+
+// noteRead remembers whether reading works. Whose own time is over tells
+// nothing of that.
+func (l *Log) noteRead(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		l.reading.mend()
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	l.reading.fail(err)
+	return fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
 }
 
 // page reads a page whole and ends the read before anything is sent: an open
@@ -130,16 +146,14 @@ func scanMessage(rows *sql.Rows, channel string) (ws.Message, error) {
 
 // List implements ws.Log.
 func (l *Log) List(ctx context.Context, ranges []ws.NameRange, after string, limit int) ([]ws.ChannelInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	var list []ws.ChannelInfo
 	for _, r := range ranges {
 		if r.To <= after || len(list) == limit {
 			continue
 		}
 		part, err := l.db.list(ctx, r, after, limit-len(list))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
+		if err := l.noteRead(ctx, err); err != nil {
+			return nil, err
 		}
 		list = append(list, part...)
 	}
@@ -147,6 +161,8 @@ func (l *Log) List(ctx context.Context, ranges []ws.NameRange, after string, lim
 }
 
 func (d *DB) list(ctx context.Context, r ws.NameRange, after string, limit int) ([]ws.ChannelInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT c.name, c.epoch, c.tail_seq, m.seq, m.kind, m.event, m.client_id, m.user_id, m.username, m.idem_key, m.created_at, m.data
 		FROM channels c LEFT JOIN messages m

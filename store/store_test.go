@@ -14,7 +14,7 @@ import (
 	"github.com/gatecast/gatecast/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(stopPostgres)) }
 
 func open(t *testing.T, dir string) *store.DB {
 	t.Helper()

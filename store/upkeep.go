@@ -31,17 +31,17 @@ const (
 // accounts, and tries out a database that has failed. It is owned by writeLoop.
 type upkeep struct {
 	log     *Log
-	due     map[string]struct{} // channels that have grown past what they keep
-	backlog bool                // the last look found as much as it may take
+	due     map[int64]string // names by id of channels that have grown past what they keep
+	backlog bool             // the last look found as much as it may take
 }
 
 // grew is told by the appender that a channel's head has moved.
-func (u *upkeep) grew(channel string, before, after int64) {
+func (u *upkeep) grew(channel string, id, before, after int64) {
 	if before/trimSlack == after/trimSlack {
 		return
 	}
 	if h := u.log.opts.History(channel); h.Count > 0 && after > int64(h.Count) {
-		u.due[channel] = struct{}{}
+		u.due[id] = channel
 	}
 }
 
@@ -91,7 +91,7 @@ func (u *upkeep) step() (more bool) {
 	}
 	if err != nil {
 		u.backlog = false // not before the next tick
-		u.log.fail(err)
+		u.log.writing.fail(err)
 		return false
 	}
 	u.backlog = trims || erases
@@ -110,37 +110,42 @@ func (u *upkeep) probe() bool {
 		return err
 	})
 	if err != nil {
-		u.log.fail(err)
+		u.log.writing.fail(err)
 		return false
 	}
-	u.log.mend()
+	u.log.writing.mend()
 	return true
 }
 
 // trimSome trims channels that have grown and channels whose time has come.
 func (u *upkeep) trimSome(ctx context.Context) (more bool, err error) {
-	names := slices.Collect(maps.Keys(u.due))
-	names = names[:min(len(names), trimChannels)]
 	now := u.log.opts.Now()
-	timed, err := u.log.db.timed(ctx, now)
-	if err != nil || len(names)+len(timed) == 0 {
+	names, err := u.log.db.timed(ctx, now)
+	if err != nil {
 		return false, err
 	}
-	more = len(u.due) > len(names) || len(timed) == trimChannels
-	names = append(names, timed...)
-	slices.Sort(names) // two writers that lock in one order do not lock each other out
-	names = slices.Compact(names)
+	more = len(names) == trimChannels
+	for id, name := range u.due {
+		if len(names) == 2*trimChannels {
+			more = true
+			break
+		}
+		names[id] = name
+	}
+	if len(names) == 0 {
+		return false, nil
+	}
 	var emptied []string
 	err = inTx(ctx, u.log.db.log, func(tx *sql.Tx) error {
-		for _, name := range names {
-			t := trim{channel: name, history: u.log.opts.History(name), now: now, opts: &u.log.opts, isOpen: u.log.isOpen(name)}
+		for _, id := range slices.Sorted(maps.Keys(names)) { // in the order in which appends lock them
+			t := trim{id: id, db: u.log.db, history: u.log.opts.History(names[id]), now: now, opts: &u.log.opts, isOpen: u.log.isOpen(names[id])}
 			again, err := t.run(ctx, tx)
 			if err != nil {
 				return err
 			}
 			more = more || again
 			if t.emptied {
-				emptied = append(emptied, name)
+				emptied = append(emptied, names[id])
 			}
 		}
 		return nil
@@ -151,33 +156,35 @@ func (u *upkeep) trimSome(ctx context.Context) (more bool, err error) {
 	for _, name := range emptied {
 		u.log.append.forget(name)
 	}
-	for _, name := range names {
-		delete(u.due, name)
+	for id := range names {
+		delete(u.due, id)
 	}
 	return more, nil
 }
 
-// timed are channels whose trim_at has come.
-func (d *DB) timed(ctx context.Context, now time.Time) ([]string, error) {
-	rows, err := d.log.QueryContext(ctx, `SELECT name FROM channels WHERE trim_at <= $1 ORDER BY trim_at LIMIT $2`, now.UnixMilli(), trimChannels)
+// timed are names by id of channels whose trim_at has come.
+func (d *DB) timed(ctx context.Context, now time.Time) (map[int64]string, error) {
+	rows, err := d.log.QueryContext(ctx, `SELECT id, name FROM channels WHERE trim_at <= $1 ORDER BY trim_at LIMIT $2`, now.UnixMilli(), trimChannels)
 	if err != nil {
 		return nil, wrap("looking for channels to trim", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var names []string
+	names := make(map[int64]string)
 	for rows.Next() {
+		var id int64
 		var name string
-		if err := rows.Scan(&name); err != nil {
+		if err := rows.Scan(&id, &name); err != nil {
 			return nil, wrap("looking for channels to trim", err)
 		}
-		names = append(names, name)
+		names[id] = name
 	}
 	return names, wrap("looking for channels to trim", rows.Err())
 }
 
 // trim takes the oldest messages off one channel.
 type trim struct {
-	channel string
+	id      int64
+	db      *DB
 	history ws.History
 	now     time.Time
 	opts    *LogOptions
@@ -188,7 +195,7 @@ type trim struct {
 
 // run trims a part, and tells whether there is more to trim now.
 func (t *trim) run(ctx context.Context, tx *sql.Tx) (more bool, err error) {
-	p, err := scanPlace(tx.QueryRowContext(ctx, selectPlace, t.channel))
+	p, err := scanPlace(tx.QueryRowContext(ctx, placeOfID+t.db.driver.forUpdate, t.id))
 	if errors.Is(err, errNoChannel) {
 		return false, nil
 	}

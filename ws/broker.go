@@ -1,6 +1,10 @@
 package ws
 
-import "context"
+import (
+	"context"
+
+	wire "github.com/gobwas/ws"
+)
 
 // Broker carries envelopes between nodes. It only hints: what it loses in a
 // channel with history, the log gives back.
@@ -20,4 +24,12 @@ type Envelope struct {
 	Except   string // client ID of the connection that it comes from, left out
 	Binary   bool   // Payload is of a binary frame, and of a text frame otherwise
 	Payload  []byte // what the frame carries; nobody changes it
+}
+
+// frame is the WebSocket frame that members get.
+func (e *Envelope) frame() []byte {
+	if e.Binary {
+		return wireFrame(wire.OpBinary, e.Payload)
+	}
+	return wireFrame(wire.OpText, e.Payload)
 }

@@ -101,11 +101,11 @@ func (c *channel) view(look func(occupants)) {
 // deliver takes what the broker brings. A message that is next goes to the
 // live members, one that was given out already to nobody. It tells whether
 // messages are missing before this one, which the log must give.
-func (c *channel) deliver(e Envelope, frame []byte) (missing bool) {
+func (c *channel) deliver(e Envelope) (missing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.Seq == 0 {
-		c.send(frame, e.Except)
+		c.send(e.frame(), e.Except)
 		return false
 	}
 	if c.opened && e.Epoch != c.position.Epoch { // the log says what is true
@@ -117,7 +117,7 @@ func (c *channel) deliver(e Envelope, frame []byte) (missing bool) {
 		return false
 	}
 	if e.Seq == c.position.Seq+1 {
-		c.sendLive(e.Seq, frame, e.Except)
+		c.sendLive(e.Seq, e.frame(), e.Except)
 	}
 	return c.startAdvancing()
 }
@@ -132,8 +132,9 @@ func (c *channel) startAdvancing() bool {
 	return true
 }
 
-// apply gives a page of the log to the live members. It tells whether the
-// channel has reached the end of the page's channel.
+// apply gives a page of the log to the live members, the senders too: a page can
+// overtake the ack of a message that is in it. It tells whether the channel has
+// reached the end of the page's channel.
 func (c *channel) apply(page *Page) (reached bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +154,7 @@ func (c *channel) apply(page *Page) (reached bool) {
 		if m.Seq > c.position.Seq+1 { // the log has trimmed what is between
 			c.skip(m.Seq - 1)
 		}
-		c.sendLive(m.Seq, m.frame(), m.Sender.ClientID)
+		c.sendLive(m.Seq, m.frame(), "")
 	}
 	if !page.More && page.Head > c.position.Seq {
 		c.skip(page.Head) // and nothing is left of it

@@ -34,7 +34,8 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 const busyRetry = 500 * time.Millisecond
 
 // AsError is what a client is told of err: an Error as it is, the Log's errors
-// in words, and nothing of the inside of any other, which internal says.
+// in words, and nothing of the inside of any other. internal tells that err is
+// to be logged; the Log does so itself, once for all who run into it.
 func AsError(err error) (told *Error, internal bool) {
 	if errors.As(err, &told) {
 		return told, false
@@ -43,9 +44,9 @@ func AsError(err error) (told *Error, internal bool) {
 	case errors.Is(err, ErrBusy):
 		return &Error{Code: CodeBusy, RetryAfter: busyRetry, Message: "the server is storing as fast as it can; try again in a moment"}, false
 	case errors.Is(err, ErrUnknown):
-		return &Error{Code: CodeUnknown, Message: "the database was lost while this was stored, and it may be there or not; sending it again with the same key is safe"}, true
+		return &Error{Code: CodeUnknown, Message: "the database was lost while this was stored, and it may be there or not; sending it again with the same key is safe"}, false
 	case errors.Is(err, ErrUnavailable):
-		return &Error{Code: CodeUnavailable, Message: "the server cannot store or read messages now; try again later"}, true
+		return &Error{Code: CodeUnavailable, Message: "the server cannot store or read messages now; try again later"}, false
 	}
 	return &Error{Code: CodeUnavailable, Message: "the server could not do this now; try again later"}, true
 }

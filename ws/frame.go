@@ -45,8 +45,8 @@ func parseFrame(raw []byte) (Frame, error) {
 	if err := f.takeID(head.ID); err != nil {
 		return f, err
 	}
-	if depth(raw) > maxDepth {
-		return f, badFrame(fmt.Sprintf("the frame is nested deeper than %d levels", maxDepth))
+	if err := CheckDepth(raw); err != nil {
+		return f, err
 	}
 	if len(head.Type) == 0 {
 		return f, &Error{Code: CodeUnknownType, Message: `the frame has no "type"`}
@@ -99,6 +99,14 @@ func jsonKind(e *json.UnmarshalTypeError) string {
 	default:
 		return "a whole number"
 	}
+}
+
+// CheckDepth answers an *Error where JSON nests deeper than a frame may.
+func CheckDepth(raw []byte) error {
+	if depth(raw) > maxDepth {
+		return badFrame(fmt.Sprintf("the JSON is nested deeper than %d levels", maxDepth))
+	}
+	return nil
 }
 
 // depth is how deep brackets nest in JSON text.

@@ -17,8 +17,6 @@ import (
 	"sync"
 	"time"
 
-	wire "github.com/gobwas/ws"
-
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
 )
@@ -180,11 +178,7 @@ func (h *Hub) deliver(e Envelope) {
 	if c == nil {
 		return
 	}
-	opcode := wire.OpText
-	if e.Binary {
-		opcode = wire.OpBinary
-	}
-	if c.deliver(e, wireFrame(opcode, e.Payload)) {
+	if c.deliver(e) {
 		h.goAdvance(c)
 	}
 }
@@ -195,6 +189,25 @@ func (h *Hub) roomBytes() int {
 		return pageBytes
 	}
 	return h.opts.QueueBytes / 4
+}
+
+// CloseUser closes all sessions of a user.
+func (h *Hub) CloseUser(userID string, code int, reason string) {
+	for _, s := range h.sessionsOf(userID) {
+		s.Close(code, reason)
+	}
+}
+
+func (h *Hub) sessionsOf(userID string) []*Session {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var theirs []*Session
+	for s := range h.sessions {
+		if s.claims.Subject == userID {
+			theirs = append(theirs, s)
+		}
+	}
+	return theirs
 }
 
 // Sessions is how many sessions there are.

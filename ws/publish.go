@@ -91,30 +91,36 @@ func (h *Hub) publish(ctx context.Context, claims auth.Claims, m Message, done f
 		return inChannel(h.store(m, done), m.Channel)
 	}
 	m.Time = h.opts.Now()
-	if err := h.announce(ctx, m, Position{}); err != nil {
+	if err := h.broadcast(ctx, m.envelope(Position{})); err != nil {
 		return err
 	}
 	done(Receipt{Time: m.Time}, nil)
 	return nil
 }
 
-// store appends m to the log and announces it once it is there.
+// store appends m to the log. Once m is there, the members on this node get it
+// before its sender gets the ack, and other nodes hear of it last: a sender that
+// subscribes just then is either excepted from m and acked behind its subscribed
+// frame, or finds m in the log.
 func (h *Hub) store(m Message, done func(Receipt, error)) error {
 	return h.opts.Log.Append(m, func(r Receipt, err error) {
-		done(r, err)
 		if err != nil || r.Duplicate {
+			done(r, err)
 			return
 		}
 		m.Seq, m.Time = r.Seq, r.Time
-		if err := h.announce(context.Background(), m, r.Position); err != nil {
-			h.opts.Logger.Error("a stored message was not announced", "channel", m.Channel, "seq", m.Seq, "error", err)
+		e := m.envelope(r.Position)
+		h.deliver(e)
+		done(r, nil)
+		if err := h.broadcast(context.Background(), e); err != nil {
+			h.opts.Logger.Error("other nodes were not told of a message", "channel", m.Channel, "seq", m.Seq, "error", err)
 		}
 	})
 }
 
-// announce hands m to the broker.
-func (h *Hub) announce(ctx context.Context, m Message, at Position) error {
-	return h.broadcast(ctx, Envelope{Channel: m.Channel, Position: at, Except: m.Sender.ClientID, Binary: m.Binary, Payload: m.payload()})
+// envelope is m on its way to its channel.
+func (m *Message) envelope(at Position) Envelope {
+	return Envelope{Channel: m.Channel, Position: at, Except: m.Sender.ClientID, Binary: m.Binary, Payload: m.payload()}
 }
 
 func (h *Hub) broadcast(ctx context.Context, e Envelope) error {
@@ -151,7 +157,7 @@ func inChannel(err error, channel string) error {
 	}
 	told, internal := AsError(err)
 	if internal {
-		return fmt.Errorf("%w in %s", err, channel)
+		return err
 	}
 	located := *told
 	located.Channel = channel

@@ -156,11 +156,9 @@ func (h *Hub) find(ctx context.Context, c *channel, in subscription) (beginning,
 		page, err := h.newest(ctx, c, at, *in.Last)
 		return beginning{Position: at, messages: page}, err
 	}
-	if in.Since.Epoch == at.Epoch {
-		from, ok, err := h.recover(ctx, c, *in.Since)
-		if ok || err != nil {
-			return from, err
-		}
+	from, ok, err := h.recover(ctx, c, *in.Since)
+	if ok || err != nil {
+		return from, err
 	}
 	at = c.place()
 	page, err := h.newest(ctx, c, at, PageMax)
@@ -171,18 +169,18 @@ func (h *Hub) find(ctx context.Context, c *channel, in subscription) (beginning,
 // more or never was.
 func (h *Hub) recover(ctx context.Context, c *channel, since Position) (from beginning, ok bool, err error) {
 	recovered := true
-	at := c.place()
-	if since.Seq == at.Seq {
-		return beginning{Position: at, recovered: &recovered}, true, nil
-	}
-	if since.Seq > at.Seq {
+	if since.Seq > c.place().Seq {
 		// Whoever saw a message stored can be ahead of what the broker has told.
 		if err := h.advance(ctx, c); err != nil {
 			return beginning{}, false, err
 		}
-		if at = c.place(); since.Seq > at.Seq {
-			return beginning{}, false, nil
-		}
+	}
+	at := c.place()
+	switch {
+	case since.Epoch != at.Epoch || since.Seq > at.Seq:
+		return beginning{}, false, nil
+	case since.Seq == at.Seq:
+		return beginning{Position: at, recovered: &recovered}, true, nil
 	}
 	page, err := h.pages.between(ctx, c.name, since.Seq, at.Seq)
 	if err != nil {
