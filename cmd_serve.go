@@ -198,12 +198,15 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		Logins:         keyed(c, c.Limits.Login),
 		RegisterRate:   bucket(c.Limits.Register),
 		Registrations:  keyed(c, c.Limits.Register),
+		MessageRate:    bucket(c.Limits.Messages),
+		Users:          users,
 		ReadTimeout:    c.HTTP.ReadTimeout,
 		WriteTimeout:   c.HTTP.WriteTimeout,
 		IdleTimeout:    c.HTTP.IdleTimeout,
 		RequestTimeout: c.HTTP.RequestTimeout,
 		HeaderBytes:    c.HTTP.HeaderBytes,
 		BodyBytes:      c.HTTP.BodyBytes,
+		MessageBytes:   c.Limits.MessageBytes,
 	})
 	return &instance{app, hub, gate, users}
 }

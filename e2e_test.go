@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -238,7 +239,8 @@ func (s *server) upgrade(path string, header ...string) (*websocket.Conn, answer
 	return conn, a
 }
 
-// frame is a frame from the server.
+// frame is a frame from the server. A binary one has a payload beside the
+// fields of its header.
 type frame map[string]any
 
 func (f frame) str(name string) string {
@@ -314,19 +316,37 @@ func (p *peer) read() {
 	defer close(p.closed)
 	defer close(p.frames)
 	for {
-		_, data, err := p.conn.ReadMessage()
+		messageType, data, err := p.conn.ReadMessage()
 		if err != nil {
 			p.err = err
 			return
 		}
-		p.raw <- string(data)
-		var f frame
-		if err := json.Unmarshal(data, &f); err != nil {
+		select {
+		case p.raw <- string(data):
+		default: // a test that reads frames alone
+		}
+		f, err := parseFrame(messageType, data)
+		if err != nil {
 			p.err = err
 			return
 		}
 		p.frames <- f
 	}
+}
+
+func parseFrame(messageType int, data []byte) (f frame, err error) {
+	if messageType != websocket.BinaryMessage {
+		return f, json.Unmarshal(data, &f)
+	}
+	if len(data) < 4 || int64(binary.BigEndian.Uint32(data)) > int64(len(data)-4) {
+		return nil, fmt.Errorf("the header of a binary frame of %d bytes is cut off", len(data))
+	}
+	header := data[4 : 4+binary.BigEndian.Uint32(data)]
+	if err := json.Unmarshal(header, &f); err != nil {
+		return nil, err
+	}
+	f["payload"] = string(data[4+len(header):])
+	return f, nil
 }
 
 // send writes text as it is.

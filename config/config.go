@@ -165,7 +165,7 @@ func Default() Config {
 			"lobby":  {Subscribe: everyone, Publish: everyone, Presence: everyone, Read: everyone, History: week},
 			"room:*": {Subscribe: everyone, Publish: everyone, Presence: everyone, Read: everyone, History: week},
 			"user:*": {Subscribe: owner, Publish: backend, Presence: owner, Read: owner, History: week},
-			"live:*": {Subscribe: everyone, Publish: everyone, Presence: everyone},
+			"live:*": {Subscribe: everyone, Publish: everyone, Presence: everyone, Read: everyone}, // nothing is there to read
 		},
 		Log: Log{Level: "info", Format: "auto"},
 		ChannelLog: ChannelLog{
@@ -244,7 +244,7 @@ func (c *Config) settings() []setting {
 		{"http.idle_timeout", duration(&c.HTTP.IdleTimeout), "how long a kept-alive connection may wait for its next request"},
 		{"http.request_timeout", duration(&c.HTTP.RequestTimeout), "how long the work on a request may take"},
 		{"http.header_bytes", integer(&c.HTTP.HeaderBytes), "size of a request's line and headers at most, in bytes"},
-		{"http.body_bytes", integer(&c.HTTP.BodyBytes), "size of a JSON request body at most, in bytes"},
+		{"http.body_bytes", integer(&c.HTTP.BodyBytes), "size of a JSON request body at most, but for messages, in bytes"},
 		{"auth.issuer", text(&c.Auth.Issuer), "`iss` of our tokens"},
 		{"auth.audience", text(&c.Auth.Audience), "`aud` of our tokens"},
 		{"auth.access_ttl", duration(&c.Auth.AccessTTL), "life of an access token; 5 to 15 minutes are advised"},
@@ -259,7 +259,7 @@ func (c *Config) settings() []setting {
 		{"auth.hash_queue", integer(&c.Auth.HashQueue), "requests that wait for a hash slot; more are answered 503"},
 	}
 	list = append(list, rate("limits.messages", &c.Limits.Messages, "messages of a user, all sockets and REST calls together; typing and pings cost less")...)
-	list = append(list, rate("limits.bytes", &c.Limits.Bytes, "bytes that a user sends over sockets")...)
+	list = append(list, rate("limits.bytes", &c.Limits.Bytes, "bytes that a user sends over sockets and in requests about channels")...)
 	list = append(list, rate("limits.handshakes", &c.Limits.Handshakes, "WebSocket handshakes of an address")...)
 	list = append(list, rate("limits.login", &c.Limits.Login, "logins of an address")...)
 	list = append(list, rate("limits.register", &c.Limits.Register, "registrations of an address")...)
@@ -268,7 +268,7 @@ func (c *Config) settings() []setting {
 		setting{"limits.connections", integer(&c.Limits.Connections), "sockets in all; 0 is unlimited"},
 		setting{"limits.connections_per_user", integer(&c.Limits.ConnectionsPerUser), "sockets of a user; 0 is unlimited"},
 		setting{"limits.connections_per_address", integer(&c.Limits.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64); 0 is unlimited"},
-		setting{"limits.message_bytes", integer(&c.Limits.MessageBytes), "size of a client's frame, in bytes; larger closes the socket with 1009; 0 is unlimited"},
+		setting{"limits.message_bytes", integer(&c.Limits.MessageBytes), "size of a client's frame, and of a message's data over REST, in bytes; a larger frame closes the socket with 1009; 0 is unlimited, but for 4 MiB over REST"},
 		setting{"limits.subscriptions", integer(&c.Limits.Subscriptions), "channels that a socket is subscribed to; 0 is unlimited"},
 		setting{"limits.violations", integer(&c.Limits.Violations), "refused frames of a socket within 10 s that close it with 4429; 0 never closes"},
 		setting{"limits.queue_bytes", integer(&c.Limits.QueueBytes), "bytes that wait to be sent to a socket; more closes it with 4408; 0 is unlimited"},

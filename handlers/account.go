@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ws"
 )
 
 // credentials is what register and login take.
@@ -76,6 +77,24 @@ func me(accounts *auth.Accounts) fiber.Handler {
 			return err
 		}
 		return c.JSON(bodyOf(account))
+	}
+}
+
+// deleteMe forgets the account and ends its sockets. What becomes of its
+// messages is configured.
+func deleteMe(accounts *auth.Accounts, hub *ws.Hub) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		claims, _ := middleware.ClaimsOf(c)
+		err := accounts.Delete(c.UserContext(), claims.Subject)
+		if errors.Is(err, auth.ErrNotFound) {
+			return auth.ErrInvalidToken // it is gone already
+		}
+		if err != nil {
+			return err
+		}
+		hub.CloseUser(claims.Subject, ws.CloseUnauthorized, "the account is deleted")
+		c.Status(http.StatusNoContent)
+		return nil
 	}
 }
 

@@ -30,17 +30,18 @@ const discardBytes = 4 << 20
 // jsonBody reads JSON bodies up to a size.
 type jsonBody struct{ limit int } // bytes
 
-// decode reads the request's body into v: one JSON object, without fields that
-// v does not know and with nothing behind it.
+// decode reads the request's body into v.
 func (b jsonBody) decode(c *fiber.Ctx, v any) error {
-	media, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	if err != nil || media != fiber.MIMEApplicationJSON {
-		return errMediaType
-	}
 	data, err := b.read(c)
 	if err != nil {
 		return err
 	}
+	return decodeStrictly(data, v)
+}
+
+// decodeStrictly reads one JSON object into v, without fields that v does not
+// know and with nothing behind it.
+func decodeStrictly(data []byte, v any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(v); err != nil {
@@ -52,7 +53,12 @@ func (b jsonBody) decode(c *fiber.Ctx, v any) error {
 	return nil
 }
 
+// read reads a body that says it is JSON.
 func (b jsonBody) read(c *fiber.Ctx) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	if err != nil || media != fiber.MIMEApplicationJSON {
+		return nil, errMediaType
+	}
 	stream := c.Context().RequestBodyStream()
 	if stream == nil {
 		return nil, nil

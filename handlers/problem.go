@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ws"
 )
 
 // problem is an error as a client sees it (RFC 9457). docs/errors.md lists
@@ -51,8 +52,26 @@ var codes = []struct {
 	{middleware.ErrFull, http.StatusServiceUnavailable, "full"},
 	{errNotReady, http.StatusServiceUnavailable, "not_ready"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{errDataTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{middleware.ErrOverBurst, http.StatusRequestEntityTooLarge, "too_large"},
+	{errBadKey, http.StatusBadRequest, "bad_key"},
 	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "overloaded"},
+}
+
+// refusals are the realtime core's codes. One that is not here is a hook's own,
+// and a bad request.
+var refusals = map[string]struct {
+	status int
+	code   string
+}{
+	ws.CodeBadFrame:    {http.StatusBadRequest, "bad_body"},
+	ws.CodeBadChannel:  {http.StatusBadRequest, "bad_channel"},
+	ws.CodeForbidden:   {http.StatusForbidden, "forbidden"},
+	ws.CodeRateLimited: {http.StatusTooManyRequests, "rate_limited"},
+	ws.CodeBusy:        {http.StatusServiceUnavailable, "busy"},
+	ws.CodeUnavailable: {http.StatusServiceUnavailable, "unavailable"},
+	ws.CodeUnknown:     {http.StatusServiceUnavailable, "unknown"},
 }
 
 // httpCodes are for errors that come from Fiber with nothing but a status.
@@ -85,6 +104,7 @@ func problemOf(err error) problem {
 	var (
 		input     *auth.InputError
 		body      *bodyError
+		query     *queryError
 		handshake *middleware.HandshakeError
 		limited   *middleware.RateError
 		fiberErr  *fiber.Error
@@ -94,10 +114,15 @@ func problemOf(err error) problem {
 		return newProblem(http.StatusBadRequest, "invalid_"+input.Field, input.Error())
 	case errors.As(err, &body):
 		return newProblem(http.StatusBadRequest, "bad_body", body.Error())
+	case errors.As(err, &query):
+		return newProblem(http.StatusBadRequest, "bad_query", query.Error())
 	case errors.As(err, &handshake):
 		return newProblem(http.StatusBadRequest, "bad_handshake", handshake.Error())
 	case errors.As(err, &limited):
 		return newProblem(http.StatusTooManyRequests, "rate_limited", limited.Error())
+	}
+	if told, internal := ws.AsError(err); !internal {
+		return refusalOf(told)
 	}
 	for _, known := range codes {
 		if errors.Is(err, known.err) {
@@ -114,6 +139,14 @@ func problemOf(err error) problem {
 		}
 	}
 	return newProblem(http.StatusInternalServerError, "internal", "something went wrong on the server; its log has the request id")
+}
+
+func refusalOf(told *ws.Error) problem {
+	known, ok := refusals[told.Code]
+	if !ok {
+		return newProblem(http.StatusBadRequest, told.Code, told.Message)
+	}
+	return newProblem(known.status, known.code, told.Message)
 }
 
 // detailOf is the text for people of a known error.
@@ -165,9 +198,14 @@ const retrySoon = 1
 
 func setErrorHeaders(c *fiber.Ctx, err error, p problem) {
 	var limited *middleware.RateError
+	var refused *ws.Error
 	switch {
 	case errors.As(err, &limited):
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(middleware.WholeSeconds(limited.Wait)))
+	case errors.As(err, &refused) && refused.RetryAfter > 0:
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(middleware.WholeSeconds(refused.RetryAfter)))
+	case errors.As(err, &refused) && p.Code == "forbidden":
+		c.Set(fiber.HeaderWWWAuthenticate, `Bearer error="insufficient_scope"`)
 	case p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests:
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(retrySoon))
 	case p.Code == "invalid_token":

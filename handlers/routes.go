@@ -37,12 +37,19 @@ type Options struct {
 
 	LoginRate, RegisterRate ratelimit.Rate
 	Logins, Registrations   *ratelimit.Keyed // by address
+	MessageRate             ratelimit.Rate
+	Users                   *ratelimit.Keyed // messages and bytes, by user; the Gate's own
 
 	ReadTimeout, WriteTimeout, IdleTimeout, RequestTimeout time.Duration
 
-	HeaderBytes int
-	BodyBytes   int
+	HeaderBytes  int
+	BodyBytes    int // of what is not a message
+	MessageBytes int // of a message's data; 0 is unlimited
 }
+
+// prefetchBytes is how much of a body fasthttp waits for before a handler runs:
+// as little as it lets one say. Handlers bound what they read themselves.
+const prefetchBytes = 1
 
 // New makes the Fiber app with all routes.
 func New(o Options) *fiber.App {
@@ -54,6 +61,7 @@ func New(o Options) *fiber.App {
 		IdleTimeout:                  o.IdleTimeout,
 		ReadBufferSize:               o.HeaderBytes,
 		StreamRequestBody:            true, // who may not send is refused before the body is read
+		BodyLimit:                    prefetchBytes,
 		DisablePreParseMultipartForm: true,
 	})
 
@@ -70,10 +78,16 @@ func New(o Options) *fiber.App {
 	noStore := middleware.NoStore()
 	bearer := middleware.Bearer(o.Verifier)
 	body := jsonBody{limit: o.BodyBytes}
+	perUser := middleware.MessageLimit(o.MessageRate, o.Users)
 
 	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, body))
 	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), login(o.Accounts, body))
 	app.Get("/me", noStore, bearer, me(o.Accounts))
+	app.Delete("/me", noStore, bearer, perUser, deleteMe(o.Accounts, o.Hub))
+	app.Get("/channels", noStore, bearer, perUser, channels(o.Hub))
+	app.Get("/channels/:channel/messages", noStore, bearer, perUser, messages(o.Hub))
+	app.Post("/channels/:channel/messages", noStore, bearer, perUser, publish(o.Hub, newMessageBody(o.MessageBytes)))
+	app.Get("/channels/:channel/presence", noStore, bearer, perUser, presence(o.Hub))
 	app.Get("/ws", append(o.Gate.Handlers(), socket(o.Hub, o.Logger))...)
 	app.Get("/healthz", noStore, healthz)
 	app.Get("/readyz", noStore, readyz(o.Ready))

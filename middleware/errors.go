@@ -28,6 +28,8 @@ var (
 	// ErrTooManyOfUser and ErrTooManyOfAddress: a cap on sockets.
 	ErrTooManyOfUser    = errors.New("this user has as many sockets as allowed; close one first")
 	ErrTooManyOfAddress = errors.New("this address has as many sockets as allowed; close one first")
+	// ErrOverBurst: a body that the user's byte limit can never hold.
+	ErrOverBurst = errors.New("the body is larger than your byte limit can ever hold")
 	// ErrNotWebSocket: GET /ws without a request to upgrade.
 	ErrNotWebSocket = errors.New("this is a WebSocket address: connect with a WebSocket client")
 	// ErrWrongVersion: a WebSocket version other than 13 (RFC 6455, 4.4).

@@ -14,6 +14,7 @@ const (
 	localAddress   = "gatecast.address"
 	localSecure    = "gatecast.secure"
 	localClaims    = "gatecast.claims"
+	localBudget    = "gatecast.budget"
 )
 
 // RequestIDOf is the request's id.

@@ -123,4 +123,8 @@ func waitFor(b *rate.Limiter, now time.Time, n int) time.Duration {
 	return time.Duration(math.Ceil(missing*1000)) * time.Millisecond
 }
 
-func parts(tokens float64) int { return int(math.Round(tokens * resolution)) }
+// maxParts is more than any bucket holds, and far from what an int cannot.
+const maxParts = 1 << 53
+
+// parts bounds what it gives: a cost may be a number that a client has named.
+func parts(tokens float64) int { return int(min(math.Round(tokens*resolution), maxParts)) }

@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
@@ -76,6 +77,20 @@ func TestTakeIsAllOrNothing(t *testing.T) {
 	}
 	if w := l.Take(3, 0); w != ratelimit.Never {
 		t.Fatalf("a cost over the burst waits %v, want Never", w)
+	}
+}
+
+// A number that a client names can be any, and none of them fills a bucket.
+func TestHugeCostsAreRefused(t *testing.T) {
+	l := ratelimit.NewLimiter(newClock().now, ratelimit.Rate{PerSecond: 1, Burst: 1e9})
+	l.Take(1e9)
+	for _, cost := range []float64{1e9 + 1, math.MaxInt64, math.MaxUint64, math.Inf(1)} {
+		if w := l.Take(cost); w != ratelimit.Never {
+			t.Errorf("a cost of %v waits %v, want Never", cost, w)
+		}
+	}
+	if left, _ := l.Left(0); left != 0 {
+		t.Errorf("%d tokens came from nowhere", left)
 	}
 }
 

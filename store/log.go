@@ -39,6 +39,8 @@ const (
 	// batchTimeout bounds one try to store a batch in a database that is asked
 	// over a connection.
 	batchTimeout = 5 * time.Second
+	// hangs is how long a batch takes to fail in a database that hangs.
+	hangs = time.Second
 	// tick is how often the writer looks for work that nobody sent.
 	tick = time.Second
 	// closeTimeout bounds the storing of what waits when the Log is closed.
@@ -212,10 +214,30 @@ func (l *Log) collect(first *entry) []*entry {
 	return batch
 }
 
-// storeAll stores a batch and hands it on to be told.
+// storeAll stores a batch and hands it on to be told. Where the database hangs,
+// those who wait are told at once: their own try would come after the tries of
+// all before them, each as long as this one.
 func (l *Log) storeAll(batch []*entry) {
+	since := time.Now()
 	l.store(batch)
 	l.stored <- batch
+	if err := l.writing.err(); err != nil && time.Since(since) > hangs {
+		l.refuseWaiting(err)
+	}
+}
+
+// refuseWaiting refuses what is queued now, for the reason that another batch
+// failed for. What became of that one is not said of these, which were not tried.
+func (l *Log) refuseWaiting(reason error) {
+	err := fmt.Errorf("%w: the database hangs: %v", ws.ErrUnavailable, reason)
+	for n := len(l.intake); n > 0; {
+		batch := l.collect(<-l.intake)
+		for _, e := range batch {
+			e.err = err
+		}
+		l.stored <- batch
+		n -= len(batch)
+	}
 }
 
 // store stores a batch. One message that the database cannot take fails the
@@ -232,14 +254,14 @@ func (l *Log) store(batch []*entry) {
 		l.writing.mend()
 		return
 	}
+	if !isPoison(err) {
+		l.writing.fail(fmt.Errorf("store: %v", err)) // no publisher's error: this one is about the database
+	}
 	if !errors.Is(err, ws.ErrUnknown) {
 		err = fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
 	}
 	for _, e := range batch {
 		e.err = err
-	}
-	if !isPoison(err) {
-		l.writing.fail(err)
 	}
 }
 

@@ -1,46 +1,84 @@
 package ws
 
 import (
+	"context"
 	"sync"
-	"time"
 )
+
+// maxUnanswered is how many publishes of a session the log may still owe an
+// answer. Who sends more waits, so that no client alone fills the log's queue.
+const maxUnanswered = 256
 
 // answers counts the publishes of a session that the log has not answered yet.
 type answers struct {
 	mu      sync.Mutex // guards the rest
 	open    int
-	settled chan struct{} // closed when none is open; nil while nobody waits
+	room    chan struct{} // closed when one is answered; nil while nobody waits
+	settled func()        // called when none is open; nil while nobody waits
 }
 
-func (a *answers) add() {
+// add counts one more, when there is room for it.
+func (a *answers) add(ctx context.Context) error {
+	for {
+		room, err := a.tryAdd()
+		if room == nil {
+			return err
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tryAdd answers nil where there was room or never will be, and otherwise what
+// tells that it is worth another try.
+func (a *answers) tryAdd() (room <-chan struct{}, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open++
+	switch {
+	case a.settled != nil:
+		return nil, errFinished
+	case a.open < maxUnanswered:
+		a.open++
+		return nil, nil
+	case a.room == nil:
+		a.room = make(chan struct{})
+	}
+	return a.room, nil
 }
 
 func (a *answers) done() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.open--; a.open == 0 && a.settled != nil {
-		close(a.settled)
-		a.settled = nil
+	if settled := a.take(); settled != nil {
+		settled()
 	}
 }
 
-// settle waits, CloseTimeout at most, until everything that the client
-// published is answered, so that no answer is lost to the close that follows.
-func (s *Session) settle() {
-	a := &s.answers
+// take counts one less, and gives what is to be called when it was the last.
+func (a *answers) take() (settled func()) {
 	a.mu.Lock()
-	if a.open == 0 {
-		a.mu.Unlock()
-		return
+	defer a.mu.Unlock()
+	a.open--
+	if a.room != nil {
+		close(a.room)
+		a.room = nil
 	}
-	settled := make(chan struct{})
-	a.settled = settled
+	if a.open > 0 {
+		return nil
+	}
+	return a.settled
+}
+
+// whenSettled has then called, once or more, when none is open; no more are
+// taken from here on. It tells whether that is now, and has called it then.
+func (a *answers) whenSettled(then func()) bool {
+	a.mu.Lock()
+	a.settled = then
+	now := a.open == 0
 	a.mu.Unlock()
-	select {
-	case <-settled:
-	case <-time.After(s.hub.opts.CloseTimeout):
+	if now {
+		then()
 	}
+	return now
 }

@@ -46,7 +46,6 @@ func (s *Session) admit(t FrameType, size int) error {
 // violate counts a refusal and closes a session that keeps on.
 func (s *Session) violate() {
 	if s.violations.add(s.hub.opts.Now()) {
-		s.settle()
 		s.Close(CloseOverLimit, "kept sending over the limit")
 	}
 }

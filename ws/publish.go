@@ -53,7 +53,9 @@ func (h *Hub) publishAndWait(ctx context.Context, claims auth.Claims, m Message)
 // that one client's messages can share a commit.
 func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) error {
 	m.Sender = s.sender()
-	s.answers.add()
+	if err := s.answers.add(ctx); err != nil {
+		return err
+	}
 	err := s.hub.publish(ctx, s.claims, m, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {

@@ -22,7 +22,7 @@ import (
 	"github.com/gatecast/gatecast/ws"
 )
 
-var recoveryRounds = flag.Int("recovery.rounds", 15, "random histories that TestRecoveryIsExact plays")
+var recoveryRounds = flag.Int("recovery.rounds", 6, "random histories that TestRecoveryIsExact plays")
 
 // On two nodes clients subscribe, publish, stop reading, are cut off, come back, and leave, a
 // broker loses what it likes, the log trims, and the server restarts. Whatever
@@ -35,7 +35,7 @@ func TestRecoveryIsExact(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{t: t, dir: dir, rng: rand.New(rand.NewPCG(7, uint64(round)))}
 				w.start()
-				w.play(400)
+				w.play(300)
 				w.settle()
 				w.stop()
 				t.Logf("%d messages, %d restarts, clients were told %v", w.sent, w.restarts, w.told)

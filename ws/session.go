@@ -42,6 +42,7 @@ type Session struct {
 
 	replays replays // of members that are behind
 	answers answers // that publishes still wait for
+	closing atomic.Bool
 
 	// written by readLoop, read by writeLoop
 	heard atomic.Int64 // when a byte last came in, in Unix nanoseconds
@@ -116,10 +117,19 @@ func (s *Session) Reply(f Frame, frameType string, fields map[string]any) error 
 	return nil
 }
 
-// Close sends what is waiting and a close frame, and ends the session when the
-// peer has said goodbye or CloseTimeout is over. It does not wait for that,
-// and does nothing where the session is closing already.
-func (s *Session) Close(code int, reason string) { s.finish(code, reason, true) }
+// Close sends what is waiting, the answers to what the client has published
+// too, and a close frame, and ends the session when the peer has said goodbye or
+// CloseTimeout is over. It does not wait for that, and does nothing where the
+// session is closing already. What the client sends from now on is dropped.
+func (s *Session) Close(code int, reason string) {
+	if s.closing.Swap(true) {
+		return
+	}
+	finish := func() { s.finish(code, reason, true) }
+	if !s.answers.whenSettled(finish) {
+		time.AfterFunc(s.hub.opts.CloseTimeout, finish) // the log may be long about it
+	}
+}
 
 func (s *Session) finish(code int, reason string, flush bool) {
 	if s.out.finish(closeFrame(code, reason), flush) {
@@ -248,7 +258,7 @@ func (s *Session) readLoop() error {
 			return err
 		}
 		switch {
-		case s.out.isFinished(): // what comes behind our close frame is read and dropped
+		case s.closing.Load() || s.out.isFinished(): // what comes now is read and dropped
 		case opcode == wire.OpText || opcode == wire.OpBinary:
 			s.working(func() bool { s.receive(opcode, payload); return true })
 		case opcode == wire.OpPing:
@@ -273,7 +283,6 @@ func (s *Session) working(do func() bool) bool {
 // receive handles one message.
 func (s *Session) receive(opcode wire.OpCode, payload []byte) {
 	if opcode == wire.OpText && !utf8.Valid(payload) {
-		s.settle()
 		s.Close(CloseInvalidText, "a text frame must be UTF-8")
 		return
 	}
@@ -317,7 +326,7 @@ func parse(opcode wire.OpCode, message []byte) (Frame, error) {
 
 // refuse tells the client why its frame was not handled.
 func (s *Session) refuse(f Frame, err error) {
-	if s.out.isFinished() {
+	if s.closing.Load() && errors.Is(err, errFinished) || s.out.isFinished() {
 		return // nobody reads it, and the end of the session is what err tells of
 	}
 	told, internal := AsError(err)
@@ -337,11 +346,9 @@ func (s *Session) farewell(err error) (broken bool) {
 	var wrong *protocolError
 	switch {
 	case errors.As(err, &bye):
-		s.settle()
 		s.Close(bye.code, "") // the peer's own code is the answer (RFC 6455, 5.5.1)
 		return false
 	case errors.As(err, &wrong):
-		s.settle()
 		s.Close(wrong.code, wrong.reason)
 		return true
 	case errors.Is(err, errPanicked):

@@ -26,6 +26,9 @@ import (
 	"github.com/gatecast/gatecast/ws"
 )
 
+// messageBytes is what a frame, and a message over REST, may have.
+const messageBytes = 64 << 10
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -55,19 +58,21 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 	hasher := auth.NewHasher(auth.HasherOptions{MinLength: 8, MemoryKiB: 19 << 10, Passes: 2, Slots: 4, Queue: 32})
 	slow := ratelimit.Rate{PerSecond: 0.5, Burst: 10}
 	messages, bytes := ratelimit.Rate{PerSecond: 10, Burst: 20}, ratelimit.Rate{PerSecond: 128 << 10, Burst: 1 << 20}
+	users := keyed(messages, bytes)
 	app := handlers.New(handlers.Options{
 		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), auth.AccountOptions{RefreshTTL: 30 * 24 * time.Hour}),
 		Verifier: verifier,
 		Hub:      hub,
 		Gate: middleware.NewGate(middleware.GateOptions{
 			Protocol: ws.Version, Verifier: verifier, Draining: hub.Draining,
-			HandshakeRate: slow, Handshakes: keyed(slow), Users: keyed(messages, bytes), ConnectionsPerUser: 20,
+			HandshakeRate: slow, Handshakes: keyed(slow), Users: users, ConnectionsPerUser: 20,
 		}),
 		Ready:     db.Ping,
 		Logger:    logger,
 		LoginRate: slow, Logins: keyed(slow), RegisterRate: slow, Registrations: keyed(slow),
+		MessageRate: messages, Users: users,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second,
-		HeaderBytes: 16 << 10, BodyBytes: 16 << 10,
+		HeaderBytes: 16 << 10, BodyBytes: 16 << 10, MessageBytes: messageBytes,
 	})
 	stopped := context.AfterFunc(ctx, func() {
 		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -93,7 +98,7 @@ func newHub(logger *slog.Logger) (*ws.Hub, error) {
 	}
 	return ws.NewHub(ws.Options{
 		Rules: rules, Broker: &broker.Memory{}, AutoSubscribe: []string{"lobby"},
-		MessageBytes: 64 << 10, Subscriptions: 128, Violations: 50, QueueBytes: 1 << 20, DetailMax: 200,
+		MessageBytes: messageBytes, Subscriptions: 128, Violations: 50, QueueBytes: 1 << 20, DetailMax: 200,
 		PingInterval: 25 * time.Second, PingTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, CloseTimeout: time.Second,
 		Frames: map[string]ws.FrameType{"roll": {Cost: 1, Handle: roll}},
 		Hooks:  ws.Hooks{Publish: politely},
