@@ -492,9 +492,9 @@ func TestLogLists(t *testing.T) {
 		}
 		ranges := []ws.NameRange{{From: "lobby", To: "lobby\x01"}, {From: "room:", To: "room;"}}
 		names := func(after string, limit int) (got []string) {
-			list, err := l.List(t.Context(), ranges, after, limit)
-			if err != nil {
-				t.Fatal(err)
+			list, more, err := l.List(t.Context(), ws.ListQuery{Ranges: ranges, After: after, Limit: limit})
+			if err != nil || more != (limit < 5) {
+				t.Fatalf("more %v, %v", more, err)
 			}
 			for _, info := range list {
 				got = append(got, info.Name)
@@ -519,6 +519,9 @@ func TestLogLists(t *testing.T) {
 		}
 		if got := names("room:B", 2); !slices.Equal(got, []string{"room:a", "room:b"}) {
 			t.Errorf("the next: %q", got)
+		}
+		if list, more, err := l.List(t.Context(), ws.ListQuery{Ranges: ranges[1:], Limit: 10, Bytes: 40}); err != nil || !more || len(list) != 2 {
+			t.Errorf("40 bytes of messages: %d channels, more %v, %v", len(list), more, err)
 		}
 	})
 }

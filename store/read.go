@@ -145,42 +145,51 @@ func scanMessage(rows *sql.Rows, channel string) (ws.Message, error) {
 }
 
 // List implements ws.Log.
-func (l *Log) List(ctx context.Context, ranges []ws.NameRange, after string, limit int) ([]ws.ChannelInfo, error) {
-	var list []ws.ChannelInfo
-	for _, r := range ranges {
-		if r.To <= after || len(list) == limit {
+func (l *Log) List(ctx context.Context, q ws.ListQuery) (list []ws.ChannelInfo, more bool, err error) {
+	for _, r := range q.Ranges {
+		if r.To <= q.After {
 			continue
 		}
-		part, err := l.db.list(ctx, r, after, limit-len(list))
+		part, cut, err := l.db.list(ctx, r, ws.ListQuery{After: q.After, Limit: q.Limit - len(list), Bytes: q.Bytes})
 		if err := l.noteRead(ctx, err); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		list = append(list, part...)
+		if cut {
+			return list, true, nil
+		}
 	}
-	return list, nil
+	return list, false, nil
 }
 
-func (d *DB) list(ctx context.Context, r ws.NameRange, after string, limit int) ([]ws.ChannelInfo, error) {
+// list gives the channels of one range.
+func (d *DB) list(ctx context.Context, r ws.NameRange, q ws.ListQuery) (list []ws.ChannelInfo, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT c.name, c.epoch, c.tail_seq, m.seq, m.kind, m.event, m.client_id, m.user_id, m.username, m.idem_key, m.created_at, m.data
 		FROM channels c LEFT JOIN messages m
 			ON m.channel_id = c.id AND m.seq = (SELECT MAX(seq) FROM messages WHERE channel_id = c.id)
-		WHERE c.name >= $1 AND c.name < $2 AND c.name > $3 ORDER BY c.name LIMIT $4`, r.From, r.To, after, limit)
+		WHERE c.name >= $1 AND c.name < $2 AND c.name > $3 ORDER BY c.name LIMIT $4`, r.From, r.To, q.After, q.Limit+1)
 	if err != nil {
-		return nil, wrap("listing channels", err)
+		return nil, false, wrap("listing channels", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var list []ws.ChannelInfo
-	for rows.Next() {
+	for size := 0; rows.Next(); {
 		info, err := scanChannel(rows)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if info.Last != nil {
+			size += len(info.Last.Data)
+		}
+		if len(list) == q.Limit || len(list) > 0 && q.Bytes > 0 && size > q.Bytes {
+			more = true
+			break
 		}
 		list = append(list, info)
 	}
-	return list, wrap("listing channels", rows.Err())
+	return list, more, wrap("listing channels", rows.Err())
 }
 
 // scanChannel reads a channel and its newest message, which may be missing.

@@ -44,7 +44,7 @@ func AsError(err error) (told *Error, internal bool) {
 	case errors.Is(err, ErrBusy):
 		return &Error{Code: CodeBusy, RetryAfter: busyRetry, Message: "the server is storing as fast as it can; try again in a moment"}, false
 	case errors.Is(err, ErrUnknown):
-		return &Error{Code: CodeUnknown, Message: "the database was lost while this was stored, and it may be there or not; sending it again with the same key is safe"}, false
+		return &Error{Code: CodeUnknown, Message: "it is not known whether this was stored; sending it again with the same key is safe"}, false
 	case errors.Is(err, ErrUnavailable):
 		return &Error{Code: CodeUnavailable, Message: "the server cannot store or read messages now; try again later"}, false
 	}

@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	wire "github.com/gobwas/ws"
 
@@ -96,23 +95,21 @@ func (h *Hub) Presence(channel string, claims auth.Claims) (Presence, error) {
 // Channels lists the channels with history that the bearer of claims may
 // subscribe to and that have been used, by name, behind the name after. more
 // tells that there are others behind those. The last message is there for who
-// may read it. limit 0 means PageDefault; it is at most PageMax.
+// may read it. limit 0 means PageDefault; it is at most PageMax. A list may be
+// shorter than that and still have more behind it.
 func (h *Hub) Channels(ctx context.Context, claims auth.Claims, after string, limit int) (list []ChannelInfo, more bool, err error) {
-	ranges := h.opts.Rules.visible(claims)
-	if len(ranges) == 0 {
-		return nil, false, nil
-	}
+	q := ListQuery{Ranges: h.opts.Rules.visible(claims), After: after, Limit: limit, Bytes: h.pages.bytes}
 	if limit == 0 {
-		limit = PageDefault
+		q.Limit = PageDefault
 	}
-	limit = min(limit, PageMax)
-	for len(list) <= limit {
-		found, err := h.opts.Log.List(ctx, ranges, after, limit+1)
-		if err != nil {
+	q.Limit = min(q.Limit, PageMax)
+	for more = len(q.Ranges) > 0; more && len(list) == 0; {
+		var found []ChannelInfo
+		if found, more, err = h.opts.Log.List(ctx, q); err != nil {
 			return nil, false, fmt.Errorf("listing channels: %w", err)
 		}
 		for _, info := range found {
-			after = strings.Clone(info.Name)
+			q.After = info.Name
 			if h.opts.Rules.Allow(ActionSubscribe, info.Name, claims) != nil {
 				continue // an exact rule inside a pattern
 			}
@@ -121,12 +118,6 @@ func (h *Hub) Channels(ctx context.Context, claims auth.Claims, after string, li
 			}
 			list = append(list, info)
 		}
-		if len(found) <= limit {
-			break
-		}
-	}
-	if more = len(list) > limit; more {
-		list = list[:limit]
 	}
 	return list, more, nil
 }

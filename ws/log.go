@@ -23,9 +23,9 @@ type Log interface {
 	// Read gives a part of a channel. A channel that the Log does not know is an
 	// empty Page.
 	Read(ctx context.Context, channel string, span Span) (Page, error)
-	// List describes the channels behind the name after that lie in ranges, by
-	// name, at most limit of them.
-	List(ctx context.Context, ranges []NameRange, after string, limit int) ([]ChannelInfo, error)
+	// List describes channels, by name. more tells that there are others behind
+	// them.
+	List(ctx context.Context, q ListQuery) (list []ChannelInfo, more bool, err error)
 }
 
 var (
@@ -82,6 +82,15 @@ type Page struct {
 
 // NameRange is the channels with From <= name < To, by bytes.
 type NameRange struct{ From, To string }
+
+// ListQuery asks for the channels in Ranges, which do not overlap and are in
+// order, behind the name After.
+type ListQuery struct {
+	Ranges []NameRange
+	After  string
+	Limit  int // channels
+	Bytes  int // of their last messages' data, after which the list ends; it has one channel at least
+}
 
 // ChannelInfo is what a list of channels says of one.
 type ChannelInfo struct {

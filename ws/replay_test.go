@@ -73,8 +73,8 @@ func (s *shelf) Read(ctx context.Context, channel string, span ws.Span) (ws.Page
 	return page, nil
 }
 
-func (s *shelf) List(context.Context, []ws.NameRange, string, int) ([]ws.ChannelInfo, error) {
-	return nil, nil
+func (s *shelf) List(context.Context, ws.ListQuery) ([]ws.ChannelInfo, bool, error) {
+	return nil, false, nil
 }
 
 // serveShelf serves a Hub on a shelf.
