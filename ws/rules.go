@@ -119,39 +119,44 @@ func (r *Rules) find(channel string) (pattern string, rule Rule, err error) {
 }
 
 // visible are the names of channels with history that the bearer of claims may
-// subscribe to, as ranges that do not overlap, in order. An exact rule may still
-// refuse a name inside the range of a pattern.
+// subscribe to, as ranges that do not overlap, in order.
 func (r *Rules) visible(claims auth.Claims) []NameRange {
 	var ranges []NameRange
-	for _, pattern := range slices.Sorted(maps.Keys(r.byPattern)) {
-		rule := r.byPattern[pattern]
-		roles := rule.Allow[ActionSubscribe]
+	for pattern, rule := range r.byPattern {
 		namespace, wild := strings.CutSuffix(pattern, ":*")
+		roles := rule.Allow[ActionSubscribe]
+		own := namespace + ":" + claims.Subject
 		switch {
 		case !rule.History.Keeps():
-		case !wild:
+		case !wild && r.Allow(ActionSubscribe, pattern, claims) == nil:
 			ranges = append(ranges, only(pattern))
-		case slices.Contains(roles, claims.Role):
-			ranges = append(ranges, NameRange{namespace + ":", namespace + ";"}) // ; comes behind :
-		case slices.Contains(roles, RoleOwner):
-			ranges = append(ranges, only(namespace+":"+claims.Subject))
+		case wild && claims.Role != RoleOwner && slices.Contains(roles, claims.Role):
+			ranges = append(ranges, r.namespace(namespace)...)
+		case wild && slices.Contains(roles, RoleOwner) && !r.isExact(own):
+			ranges = append(ranges, only(own))
 		}
 	}
-	return merge(ranges)
-}
-
-// only is the range of one name.
-func only(name string) NameRange { return NameRange{name, name + "\x01"} }
-
-func merge(ranges []NameRange) []NameRange {
 	slices.SortFunc(ranges, func(a, b NameRange) int { return strings.Compare(a.From, b.From) })
-	var merged []NameRange
-	for _, next := range ranges {
-		if n := len(merged); n > 0 && next.From < merged[n-1].To {
-			merged[n-1].To = max(merged[n-1].To, next.To)
-			continue
-		}
-		merged = append(merged, next)
-	}
-	return merged
+	return ranges
 }
+
+// namespace is the names that a namespace's pattern is about: all but those
+// with a rule of their own.
+func (r *Rules) namespace(namespace string) (ranges []NameRange) {
+	from := namespace + ":"
+	for _, name := range slices.Sorted(maps.Keys(r.byPattern)) {
+		if strings.HasPrefix(name, namespace+":") && r.isExact(name) {
+			ranges = append(ranges, NameRange{from, name})
+			from = only(name).To
+		}
+	}
+	return append(ranges, NameRange{from, namespace + ";"}) // ; comes behind :
+}
+
+func (r *Rules) isExact(name string) bool {
+	_, ok := r.byPattern[name]
+	return ok && !strings.HasSuffix(name, ":*")
+}
+
+// only is the range of one name: no name goes on with a control character.
+func only(name string) NameRange { return NameRange{name, name + "\x01"} }
