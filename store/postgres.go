@@ -21,19 +21,24 @@ const (
 	postgresLog     = 2
 )
 
-// postgresLogSession are settings of the log's writer. It runs the same few
-// statements all day: planning them anew, or reading a table from end to end,
-// is never right. A node that hangs must not keep channels locked.
-var postgresLogSession = map[string]string{
-	"jit":                                 "off",
-	"plan_cache_mode":                     "force_generic_plan",
-	"enable_seqscan":                      "off",
-	"enable_bitmapscan":                   "off",
-	"enable_hashjoin":                     "off",
-	"enable_mergejoin":                    "off",
-	"lock_timeout":                        "4s",
-	"idle_in_transaction_session_timeout": "10s",
+// postgresPlans are planner settings of the log. It runs the same few statements
+// all day, each along one index: planning them anew, reading a table from end to
+// end or hashing it is never right, whatever old statistics say.
+var postgresPlans = map[string]string{
+	"jit":               "off",
+	"plan_cache_mode":   "force_generic_plan",
+	"enable_seqscan":    "off",
+	"enable_bitmapscan": "off",
+	"enable_hashjoin":   "off",
+	"enable_mergejoin":  "off",
 }
+
+// Settings of one kind of connection. A node that hangs must not keep channels
+// locked.
+var (
+	postgresLogSession  = map[string]string{"lock_timeout": "4s", "idle_in_transaction_session_timeout": "10s"}
+	postgresReadSession = map[string]string{"default_transaction_read_only": "on"}
+)
 
 // OpenPostgres connects to the database that dsn names and brings its tables up
 // to date.
@@ -44,9 +49,9 @@ func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
 	}
 	d := &DB{
 		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true, forUpdate: " FOR UPDATE"},
-		write:  connectPostgres(config, postgresWriters, nil),
-		read:   connectPostgres(config, postgresReaders, nil),
-		log:    connectPostgres(config, postgresLog, postgresLogSession),
+		write:  connectPostgres(config, postgresWriters),
+		read:   connectPostgres(config, postgresReaders, postgresPlans, postgresReadSession),
+		log:    connectPostgres(config, postgresLog, postgresPlans, postgresLogSession),
 	}
 	if err := d.open(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -65,9 +70,11 @@ func (d *DB) open(ctx context.Context) error {
 	return d.migrate(ctx, goose.WithSessionLocker(locker))
 }
 
-func connectPostgres(config *pgx.ConnConfig, conns int, session map[string]string) *sql.DB {
+func connectPostgres(config *pgx.ConnConfig, conns int, settings ...map[string]string) *sql.DB {
 	config = config.Copy()
-	maps.Copy(config.RuntimeParams, session)
+	for _, set := range settings {
+		maps.Copy(config.RuntimeParams, set)
+	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "gatecast"
 	}
