@@ -1,14 +1,16 @@
 # make test    sets up what is missing and runs everything; .ci/run calls it
 # make run     runs the server
 # make fuzz    runs each fuzz target for FUZZTIME
+# make crash   kills the server ROUNDS times for each database, and counts what is lost
 # make screenshots, make docs    write what is generated under docs/
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 FUZZTIME ?= 1m
+ROUNDS ?= 50
 GO_TEST := go test -race -shuffle=on
 
-.PHONY: test setup vet go-test js-test fuzz screenshots docs run build
+.PHONY: test setup vet go-test js-test crash fuzz screenshots docs run build
 
 test: setup vet go-test js-test
 
@@ -25,11 +27,16 @@ vet:
 	go tool staticcheck ./...
 	cd client && npm run --silent check
 
+# Both kinds of tests say at the end what had to be skipped.
 go-test:
-	$(GO_TEST) ./...
+	$(GO_TEST) -json ./... | go run ./.ci/gotest
 
-# The JavaScript tests drive a server with the race detector in it. What had to
-# be skipped is said once more at the end.
+# The server is killed again and again with publishers at work: nothing that was
+# acked may be missing.
+crash:
+	go test . -v -count=1 -timeout=1h -run TestKill9 -kill.rounds=$(ROUNDS)
+
+# The JavaScript tests drive a server with the race detector in it.
 js-test: build
 	cd client && npm test | tee ../build/js-test.log
 	@sed -n 's/^ *﹣ /SKIPPED: /p' build/js-test.log

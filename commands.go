@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gatecast/gatecast/config"
+)
+
+// command is something that the program does.
+type command struct {
+	use  string // its name and, in capitals, its arguments
+	does string
+	run  func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error
+}
+
+// commands are all there are. The first is what runs where none is named.
+func commands() []command {
+	return []command{
+		{"serve", "run the server", withoutArgs(serve)},
+		{"config", "print the effective settings", withoutArgs(printConfig)},
+		{"db check", "look for damage in the database; the server may run", withoutArgs(checkDB)},
+		{"db backup FILE", "copy the SQLite database into a new file; the server may run", backupDB},
+		{"help", "print this text", nil},
+	}
+}
+
+func withoutArgs(run func(context.Context, config.Config, io.Writer) error) func(context.Context, config.Config, []string, io.Writer) error {
+	return func(ctx context.Context, c config.Config, _ []string, stdout io.Writer) error {
+		return run(ctx, c, stdout)
+	}
+}
+
+func (c command) isHelp() bool { return c.run == nil }
+
+// parts are the words of the command's name and those that stand for arguments.
+func (c command) parts() (name, args []string) {
+	words := strings.Fields(c.use)
+	n := slices.IndexFunc(words, func(word string) bool { return word == strings.ToUpper(word) })
+	if n < 0 {
+		n = len(words)
+	}
+	return words[:n], words[n:]
+}
+
+// splitWords takes what comes before the first flag off a command line.
+func splitWords(args []string) (words, flags []string) {
+	n := 0
+	for n < len(args) && args[n] != "" && args[n][0] != '-' {
+		n++
+	}
+	return args[:n], args[n:]
+}
+
+// findCommand gives the command that words name, and its arguments.
+func findCommand(words []string) (command, []string, error) {
+	all := commands()
+	if len(words) == 0 {
+		return all[0], nil, nil
+	}
+	given := strings.Join(words, " ")
+	var near []string // commands that begin with the same word
+	for _, c := range all {
+		name, args := c.parts()
+		if len(words) >= len(name) && slices.Equal(words[:len(name)], name) {
+			if len(words) == len(name)+len(args) {
+				return c, words[len(name):], nil
+			}
+			return command{}, nil, fmt.Errorf("%q is not how it goes; write `gatecast %s [flags]`", given, c.use)
+		}
+		if words[0] == name[0] {
+			near = append(near, "`gatecast "+c.use+" [flags]`")
+		}
+	}
+	if len(near) == 0 {
+		return command{}, nil, fmt.Errorf("there is no command %q; `gatecast help` lists them", given)
+	}
+	return command{}, nil, fmt.Errorf("there is no command %q; write %s", given, strings.Join(near, " or "))
+}
+
+func printUsage(stdout io.Writer) error {
+	var b strings.Builder
+	b.WriteString("Gatecast is a realtime API server with the door built in.\n\n")
+	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	for i, c := range commands() {
+		use := c.use
+		if i == 0 {
+			use = "[" + use + "]"
+		}
+		if !c.isHelp() {
+			use += " [flags]"
+		}
+		fmt.Fprintf(table, "  gatecast %s\t%s\n", use, c.does)
+	}
+	_ = table.Flush() // to a Builder
+	b.WriteString("\nFlags, each also an environment variable (--a.b-c is GATECAST_A_B_C) and a key\nof the YAML file (a.b_c):\n\n")
+	b.WriteString(config.Usage())
+	_, err := io.WriteString(stdout, b.String())
+	return err
+}
