@@ -42,6 +42,9 @@ func (f fault) survive(t *testing.T, dir string) {
 	if a := s.do("GET", "/healthz", ""); a.status != http.StatusOK {
 		t.Errorf("healthz: %d %s", a.status, a.body)
 	}
+	if a := s.do("POST", "/register", `{"username":"early","password":"correct horse battery"}`); a.status != http.StatusServiceUnavailable {
+		t.Errorf("registering meanwhile: %d %s", a.status, a.body)
+	}
 	lift()
 	eventually(t, "it is ready again", func() bool { return s.do("GET", "/readyz", "").status == http.StatusOK })
 	c.more(200)

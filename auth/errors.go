@@ -12,6 +12,8 @@ var (
 	ErrBadCredentials = errors.New("auth: wrong username or password")
 	// ErrBusy: too many passwords are being hashed; try again in a second.
 	ErrBusy = errors.New("auth: too many logins at once")
+	// ErrUnavailable: a Store cannot keep or read now.
+	ErrUnavailable = errors.New("auth: accounts are not available")
 	// ErrInvalidToken: a token that is not ours, expired, or altered.
 	ErrInvalidToken = errors.New("auth: invalid token")
 )

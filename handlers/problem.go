@@ -57,6 +57,7 @@ var codes = []struct {
 	{errBadKey, http.StatusBadRequest, "bad_key"},
 	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "overloaded"},
+	{auth.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
 }
 
 // refusals are the realtime core's codes. One that is not here is a hook's own,
@@ -160,6 +161,8 @@ func detailOf(err error) string {
 		return "this username is taken; choose another"
 	case errors.Is(err, auth.ErrBusy):
 		return "too many logins at once; try again in a second"
+	case errors.Is(err, auth.ErrUnavailable):
+		return "the server cannot keep or read accounts now; try again later"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the server is too busy; try again in a moment"
 	default:
@@ -185,7 +188,7 @@ func renderError(logger *slog.Logger) fiber.ErrorHandler {
 			middleware.SetSecurityHeaders(c)
 			logger.Info("request refused", "id", p.RequestID, "status", p.Status, "remote", c.Context().RemoteAddr().String())
 		}
-		if p.Status == http.StatusInternalServerError {
+		if p.Status == http.StatusInternalServerError || errors.Is(err, auth.ErrUnavailable) {
 			logger.Error("request failed", "id", p.RequestID, "error", err)
 		}
 		setErrorHeaders(c, err, p)

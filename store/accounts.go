@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gatecast/gatecast/auth"
@@ -17,10 +18,12 @@ func (d *DB) CreateAccount(ctx context.Context, a auth.Account) error {
 		`INSERT INTO accounts (id, username, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (username) DO NOTHING`,
 		a.ID, a.Username, a.PasswordHash, a.Role, a.CreatedAt.UnixMilli())
 	if err != nil {
-		return wrap("keeping an account", err)
+		return unavailable("keeping an account", err)
 	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(auth.ErrUsernameTaken, wrap("keeping an account", err))
+	if n, err := result.RowsAffected(); err != nil {
+		return unavailable("keeping an account", err)
+	} else if n == 0 {
+		return auth.ErrUsernameTaken
 	}
 	return nil
 }
@@ -45,18 +48,18 @@ func scanAccount(row *sql.Row) (auth.Account, error) {
 		return auth.Account{}, auth.ErrNotFound
 	}
 	a.CreatedAt = time.UnixMilli(created).UTC()
-	return a, wrap("reading an account", err)
+	return a, unavailable("reading an account", err)
 }
 
 // SetPasswordHash implements auth.Store.
 func (d *DB) SetPasswordHash(ctx context.Context, id, hash string) error {
 	_, err := d.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, id)
-	return wrap("keeping a password hash", err)
+	return unavailable("keeping a password hash", err)
 }
 
 // CreateSession implements auth.Store.
 func (d *DB) CreateSession(ctx context.Context, session auth.Session) error {
-	return wrap("keeping a session", inTx(ctx, d.write, func(tx *sql.Tx) error {
+	return unavailable("keeping a session", inTx(ctx, d.write, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at < $1`, session.CreatedAt.UnixMilli()); err != nil {
 			return err
 		}
@@ -73,17 +76,30 @@ func (d *DB) DeleteAccount(ctx context.Context, id string, e auth.Erasure) error
 	if e.Remove {
 		remove = 1
 	}
-	return wrap("deleting an account", inTx(ctx, d.write, func(tx *sql.Tx) error {
+	return unavailable("deleting an account", inTx(ctx, d.write, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(auth.ErrNotFound, err)
+		if n, err := result.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return auth.ErrNotFound
 		}
 		_, err = tx.ExecContext(ctx,
 			`INSERT INTO erasures (user_id, remove, next_id, due_at, until_at) VALUES ($1, $2, 0, $3, $4)`,
 			id, remove, e.At.UnixMilli(), e.TokensEnd.UnixMilli())
 		return err
 	}))
+}
+
+// unavailable is what becomes of a database's own error.
+func unavailable(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, auth.ErrNotFound): // found out inside a transaction
+		return err
+	}
+	return fmt.Errorf("%w: %w", auth.ErrUnavailable, wrap(doing, err))
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -78,6 +79,9 @@ func (a *sqliteAppender) append(ctx context.Context, now time.Time, batch []*ent
 		for _, e := range batch {
 			a.forget(e.message.Channel)
 		}
+	}
+	if sqliteCode(err) == sqlite3.SQLITE_IOERR_FSYNC { // the commit is written, and may survive
+		return fmt.Errorf("%w: %w", ws.ErrUnknown, err)
 	}
 	return err
 }
@@ -171,14 +175,19 @@ func (a *sqliteAppender) find(ctx context.Context, tx *sql.Tx, channel string, i
 // forget implements appender.
 func (a *sqliteAppender) forget(channel string) { delete(a.channels, channel) }
 
-// isSQLitePoison tells whether an error is about what was to be stored, and not about
-// the database.
-func isSQLitePoison(err error) bool {
+// sqliteCode is the extended result code in an error; 0 where there is none.
+func sqliteCode(err error) int {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return false
+		return sqlite3.SQLITE_OK
 	}
-	switch e.Code() & 0xff {
+	return e.Code()
+}
+
+// isSQLitePoison tells whether an error is about what was to be stored, and not
+// about the database.
+func isSQLitePoison(err error) bool {
+	switch sqliteCode(err) & 0xff {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
 		return true
 	}
