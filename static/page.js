@@ -36,10 +36,9 @@ function showRoom() {
   byId('room').hidden = byId('log-out').hidden = false
   const client = createClient({ url: location.origin.replace(/^http/, 'ws') + '/ws', getToken: currentToken })
   const room = new Room(client, (text) => showNotice('room-notice', text))
-  client.on('status', ({ current, previous }) => {
+  client.on('status', ({ current }) => {
     showStatus(current)
     if (current === 'failed') leave(say('comeAgain'))
-    if (current === 'connected' && previous === 'reconnecting') room.note(say('reconnected'))
   })
   visit = { client, room }
   byId('message').focus()

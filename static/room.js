@@ -1,30 +1,43 @@
 // The lobby: who is online, what they say, and who is typing.
 
+import { line, mark, note, Talk } from '/talk.js'
 import { say, sayError } from '/words.js'
 
 const CHANNEL = 'lobby'
-const KEPT_LINES = 500
+const PAGE = 50 // messages that are loaded at a time
 // In milliseconds.
 const TYPING_REPEAT = 3_000 // while someone types, others are told this often
 const TYPING_EXPIRES = 6_000 // and forget it when they are not
 const NOTICE_STAYS = 5_000
+const JOIN_AGAIN = 2_000 // where the server could not tell what was said
 
 const byId = (id) => document.getElementById(id)
 
 export class Room {
   #client
   #showNotice
+  #talk = new Talk(() => this.#loadOlder())
   #me = { userId: '', clientId: '' }
   /** @type {Map<string, string>} usernames by user ID */
   #online = new Map()
   /** @type {Map<string, {username: string, timer: number}>} by user ID */
   #typing = new Map()
   #typingTold = 0
-  #noticeTimer = 0
+  #timers = {}
   #undo = []
   #count = 0 // users online; the list may name fewer
   #closed = false
-  #atEnd = true
+
+  // docs/protocol.md, "How to never miss or double a message".
+  /** @type {{epoch: string, seq: number} | undefined} up to where nothing is missing */
+  #at
+  #live = false // the server has answered where it goes on from
+  #epoch // of the numbers in the conversation
+  #oldest = 0 // number of the first message that was loaded; 0 before any was, 1 where none is older
+  #loading = false
+  /** @type {Map<string, {key: string, message: string, item: HTMLElement}>} own messages that are not known to be stored, by key */
+  #open = new Map()
+  #lost = [] // those of them whose connection was lost
 
   constructor(client, showNotice) {
     this.#client = client
@@ -38,9 +51,10 @@ export class Room {
     this.#closed = true
     this.#undo.forEach((off) => off())
     this.#typing.forEach(({ timer }) => clearTimeout(timer))
-    clearTimeout(this.#noticeTimer)
+    Object.values(this.#timers).forEach(clearTimeout)
+    this.#talk.close()
     this.#showNotice()
-    for (const id of ['messages', 'online', 'typing', 'online-count']) byId(id).replaceChildren()
+    for (const id of ['online', 'typing', 'online-count']) byId(id).replaceChildren()
     byId('message').value = ''
   }
 
@@ -50,11 +64,6 @@ export class Room {
     this.#drawTyping()
   }
 
-  /** A line that nobody said. */
-  note(text) {
-    this.#addLine(line('note', { text }))
-  }
-
   #listen() {
     const inLobby = (fn) => (frame) => frame.channel === CHANNEL && fn(frame)
     const composer = byId('composer')
@@ -62,28 +71,87 @@ export class Room {
     const onInput = () => this.#tellTyping(byId('message').value !== '')
     composer.addEventListener('submit', onSubmit)
     composer.addEventListener('input', onInput)
-    // A conversation that is read at its end stays there when its frame changes.
-    const list = byId('messages')
-    const frame = new ResizeObserver(() => this.#atEnd && (list.scrollTop = list.scrollHeight))
-    const onScroll = () => (this.#atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40)
-    frame.observe(list)
-    list.addEventListener('scroll', onScroll)
     this.#undo = [
-      () => frame.disconnect(),
-      () => list.removeEventListener('scroll', onScroll),
       () => composer.removeEventListener('submit', onSubmit),
       () => composer.removeEventListener('input', onInput),
-      this.#client.on('welcome', (frame) => (this.#me = frame)),
-      this.#client.on('subscribed', inLobby((frame) => this.#setOnline(frame.presence ?? { count: 0, users: [] }))),
+      this.#client.on('welcome', (frame) => this.#welcome(frame)),
+      this.#client.on('subscribed', inLobby((frame) => this.#goOn(frame))),
       this.#client.on('user_joined', inLobby((frame) => this.#cross(frame, 'joined'))),
       this.#client.on('user_left', inLobby((frame) => this.#cross(frame, 'left'))),
-      this.#client.on('chat', inLobby((frame) => this.#hear(frame))),
+      ...['chat', 'message', 'removed'].map((type) => this.#client.on(type, inLobby((frame) => this.#hear(frame)))),
       this.#client.on('typing', inLobby((frame) => this.#setTyping(frame))),
       this.#client.on('error', (frame) => frame.id === undefined && this.#notice(frame)),
     ]
   }
 
-  async #submit(event) {
+  #welcome(frame) {
+    if (this.#live && !this.#at) this.#talk.add(note(say('missing'))) // a channel that keeps nothing
+    this.#live = false
+    this.#me = frame
+    this.#join()
+  }
+
+  /** Goes on from where the page is, or from the newest messages. */
+  async #join() {
+    clearTimeout(this.#timers.join)
+    try {
+      await this.#client.request('subscribe', { channel: CHANNEL, ...(this.#at ? { since: this.#at } : { last: PAGE }) })
+    } catch (error) {
+      if (this.#closed || error.code === 'disconnected') return
+      if (error.code === 'forbidden') return this.#goOnWithout()
+      this.#notice(error)
+      this.#timers.join = setTimeout(() => this.#join(), error.retryAfterMs ?? JOIN_AGAIN)
+    }
+  }
+
+  /**
+   * The server says where it goes on from: in answer to #join, or unasked, and
+   * then without recovered when the socket was made to join, with false when
+   * messages are lost for good.
+   */
+  #goOn({ id, epoch, seq, recovered, messages = [], presence }) {
+    if (presence) this.#setOnline(presence)
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch
+      this.#oldest = 0
+      this.#talk.renumber()
+    }
+    if (recovered === false) this.#talk.add(note(say('missing')))
+    messages.forEach((message) => this.#show(message, !recovered))
+    const answer = id !== undefined
+    if (answer) this.#live = true
+    if (this.#live) this.#at = epoch && { epoch, seq }
+    if (!answer) return
+    this.#oldest ||= messages[0]?.seq ?? 1
+    if (this.#talk.isShort) this.#loadOlder()
+    this.#sendLost()
+  }
+
+  /** Who may not read what was said still hears what is said. */
+  #goOnWithout() {
+    this.#live = true
+    this.#talk.renumber() // nobody tells when the channel begins anew
+    this.#sendLost()
+  }
+
+  async #loadOlder() {
+    if (this.#oldest <= 1 || this.#loading || this.#talk.isFull) return
+    this.#loading = true
+    try {
+      const { messages, more } = await this.#client.request('history', { channel: CHANNEL, before: this.#oldest, limit: PAGE })
+      if (this.#closed) return
+      this.#talk.above(() => messages.forEach((message) => this.#show(message, true)))
+      this.#oldest = more ? messages[0].seq : 1
+    } catch (error) {
+      if (!this.#closed && error.code !== 'disconnected') this.#notice(error)
+      return
+    } finally {
+      this.#loading = false
+    }
+    if (this.#talk.isShort) this.#loadOlder()
+  }
+
+  #submit(event) {
     event.preventDefault()
     const input = byId('message')
     const message = input.value.trim()
@@ -91,23 +159,62 @@ export class Room {
     if (this.#client.status !== 'connected') return this.#notice({ code: 'disconnected' }) // what is typed stays
     input.value = ''
     this.#typingTold = 0
-    const mine = line('mine', { username: this.#me.username, text: message, state: say('sending') })
-    this.#addLine(mine)
+    const failed = [...this.#open.values()].find((mine) => mine.message === message && mine.item.classList.contains('failed'))
+    const mine = failed ?? { key: newKey(), message, item: line('mine', { ...this.#me, message }) }
+    mine.item.classList.remove('failed')
+    mark(mine.item, say('sending'))
+    this.#talk.add(mine.item, true)
+    this.#open.set(mine.key, mine)
+    this.#send(mine)
+  }
+
+  /** Sends a message until it is answered. By its key it is stored once. */
+  async #send(mine) {
     try {
-      const ack = await this.#client.request('chat', { message })
-      mark(mine, '', ack.timestamp)
+      const ack = await this.#client.request('chat', { channel: CHANNEL, message: mine.message, key: mine.key })
+      if (this.#at?.seq === ack.seq - 1 && this.#live) this.#at.seq = ack.seq
+      this.#stored(mine, ack)
     } catch (error) {
-      if (this.#closed) return
-      mark(mine, say('notSent'))
-      mine.classList.add('failed')
-      if (!input.value) input.value = message // nothing that was typed is lost
+      if (this.#closed || !this.#open.has(mine.key)) return // a frame has told that it is stored
+      if (error.code === 'disconnected') return this.#lost.push(mine)
+      if (error.code === 'timeout') return this.#send(mine)
+      mark(mine.item, say('notSent'))
+      mine.item.classList.add('failed')
+      const input = byId('message')
+      if (!input.value) input.value = mine.message // nothing that was typed is lost
       this.#notice(error)
     }
   }
 
-  #hear({ userId, username, message, timestamp }) {
-    this.#setTyping({ userId, isTyping: false })
-    this.#addLine(line(userId === this.#me.userId ? 'mine' : 'theirs', { username, text: message, timestamp }))
+  /** Sends again what may not have arrived. */
+  #sendLost() {
+    for (const mine of this.#lost.splice(0)) if (this.#open.has(mine.key)) this.#send(mine)
+  }
+
+  #stored(mine, { seq, timestamp }) {
+    this.#open.delete(mine.key)
+    mine.item.classList.remove('failed')
+    mark(mine.item, '', timestamp)
+    if (seq) this.#talk.put(mine.item, seq)
+  }
+
+  /** A message as it comes; its number is above all before, but for own ones that are acked instead. */
+  #hear(message) {
+    if (this.#live && this.#at) this.#at.seq = Math.max(this.#at.seq, message.seq)
+    if (message.userId) this.#setTyping({ userId: message.userId, isTyping: false })
+    this.#show(message)
+  }
+
+  /** Shows a message, unless it is there; a quiet one is not read out to who listens to the page. */
+  #show(message, quiet = false) {
+    const isMine = message.userId === this.#me.userId
+    const mine = isMine && this.#open.get(message.key)
+    if (mine) return this.#stored(mine, message)
+    if (message.type === 'message') return // another program's
+    const item = line(isMine ? 'mine' : 'theirs', message)
+    if (quiet) item.ariaLive = 'off'
+    if (message.seq) this.#talk.put(item, message.seq)
+    else this.#talk.add(item)
   }
 
   #cross({ userId, username }, how) {
@@ -115,7 +222,7 @@ export class Room {
     else this.#online.delete(userId)
     this.#count += how === 'joined' ? 1 : -1
     this.#setTyping({ userId, isTyping: false })
-    this.note(say(how, { name: username }))
+    this.#talk.add(note(say(how, { name: username })))
     this.#drawOnline()
   }
 
@@ -145,16 +252,8 @@ export class Room {
 
   #notice(error) {
     this.#showNotice(sayError(error))
-    clearTimeout(this.#noticeTimer)
-    this.#noticeTimer = setTimeout(() => this.#showNotice(), Math.max(NOTICE_STAYS, error.retryAfterMs ?? 0))
-  }
-
-  #addLine(item) {
-    const list = byId('messages')
-    const follow = this.#atEnd || item.classList.contains('mine')
-    list.append(item)
-    while (list.children.length > KEPT_LINES) list.firstElementChild.remove()
-    if (follow) list.scrollTop = list.scrollHeight
+    clearTimeout(this.#timers.notice)
+    this.#timers.notice = setTimeout(() => this.#showNotice(), Math.max(NOTICE_STAYS, error.retryAfterMs ?? 0))
   }
 
   #drawOnline() {
@@ -176,26 +275,7 @@ export class Room {
   }
 }
 
-/** A line of the conversation. Text from people is only ever text, never markup. */
-function line(kind, { username, text, timestamp, state = '' }) {
-  const item = document.createElement('div')
-  item.className = kind
-  if (username) item.append(part('b', username))
-  item.append(part('span', text, 'text'), part('small', '', 'state'))
-  item.querySelector('.state').ariaLive = 'off' // the line itself has been read out
-  mark(item, state, timestamp)
-  return item
-}
-
-function part(tag, text, className = '') {
-  const element = document.createElement(tag)
-  element.textContent = text
-  element.className = className
-  return element
-}
-
-/** Writes the state of a line, or else its time, behind it. */
-function mark(item, state, timestamp) {
-  const time = timestamp && new Date(timestamp).toLocaleTimeString(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' })
-  item.querySelector('.state').textContent = state || time || ''
+/** A mark that no other message has. randomUUID is only there under https. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -23,7 +23,9 @@ const english = {
   others: '{n} more',
   sending: 'sending…',
   notSent: 'not sent',
-  reconnected: 'Connected again. What was said meanwhile is not shown.',
+  missing: 'Some messages may be missing here: they are no longer kept.',
+  removed: 'This message was removed.',
+  deletedAccount: 'Deleted account',
   comeAgain: 'Please log in again.',
   unreachable: 'The server cannot be reached. Is it running?',
 
@@ -47,7 +49,8 @@ const english = {
   'error.unreadable': 'The server gave an answer that makes no sense. Try again in a moment.',
   'error.forbidden': 'You may not do this here.',
   'error.disconnected': 'The message was not sent: the connection was lost.',
-  'error.timeout': 'No answer came. The message may not have been sent.',
+  'error.timeout': 'The server did not answer in time.',
+  'error.unknown': 'It is not known whether the message was sent. Send it again: it will not appear twice.',
   'error.any': 'This did not work: {detail}',
 }
 
@@ -74,7 +77,9 @@ const vietnamese = {
   others: '{n} người khác',
   sending: 'đang gửi…',
   notSent: 'chưa gửi được',
-  reconnected: 'Đã kết nối lại. Tin nhắn trong lúc mất kết nối không được hiển thị.',
+  missing: 'Có thể thiếu một số tin nhắn ở đây vì chúng không còn được lưu.',
+  removed: 'Tin nhắn này đã bị xóa.',
+  deletedAccount: 'Tài khoản đã xóa',
   comeAgain: 'Vui lòng đăng nhập lại.',
   unreachable: 'Không kết nối được tới máy chủ. Máy chủ có đang chạy không?',
 
@@ -98,7 +103,8 @@ const vietnamese = {
   'error.unreadable': 'Máy chủ trả lời không hợp lệ. Hãy thử lại sau giây lát.',
   'error.forbidden': 'Bạn không có quyền làm việc này.',
   'error.disconnected': 'Tin nhắn chưa được gửi: mất kết nối.',
-  'error.timeout': 'Máy chủ không phản hồi. Có thể tin nhắn chưa được gửi.',
+  'error.timeout': 'Máy chủ không trả lời kịp.',
+  'error.unknown': 'Không rõ tin nhắn đã được gửi hay chưa. Hãy gửi lại: tin nhắn sẽ không bị trùng.',
   'error.any': 'Không thực hiện được: {detail}',
 }
 

@@ -271,6 +271,27 @@ func TestLogTrimsByAge(t *testing.T) {
 	})
 }
 
+// What is kept by rules that have changed since goes in the end.
+func TestLogFollowsChangedRules(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d database) {
+		c := newClock()
+		for i, h := range []ws.History{{Count: 10}, {Age: 24 * time.Hour}, {}} {
+			channel := fmt.Sprint("room:", i)
+			l := d.start(t, store.LogOptions{Now: c.now, History: keep(ws.History{Count: 1000}), ForgetAfter: 1000 * time.Hour})
+			l.fill(channel, 40)
+			l.stop()
+			l = d.start(t, store.LogOptions{Now: c.now, History: keep(h), ForgetAfter: 1000 * time.Hour})
+			c.advance(25 * time.Hour)
+			want := int64(40)
+			if h.Count > 0 {
+				want = 30
+			}
+			eventually(t, fmt.Sprintf("%+v holds", h), func() bool { return l.read(channel, ws.Span{}).Tail == want })
+			l.stop()
+		}
+	})
+}
+
 // A channel in which nothing is kept and nobody is, is forgotten; used again, it
 // is another one.
 func TestLogForgetsChannels(t *testing.T) {

@@ -22,8 +22,9 @@ const (
 	trimMessages = 100
 	// eraseMessages is how many messages one step of an erasure looks at.
 	eraseMessages = 2000
-	// never is a trim_at that does not come.
-	never = math.MaxInt64
+	// lookAgain is how long a channel that keeps messages goes without a look, so
+	// that what is kept by changed rules does not stay for ever.
+	lookAgain = 6 * time.Hour
 )
 
 // upkeep is what the writer does beside storing: it trims channels that have
@@ -49,10 +50,11 @@ func (u *upkeep) grew(channel string, id, before, after int64) {
 // message is stored now.
 func (u *upkeep) firstTrim(channel string, now time.Time) int64 {
 	h := u.log.opts.History(channel)
-	if h.Age == 0 && h.Keeps() {
-		return never
+	wait := lookAgain
+	if h.Age > 0 || !h.Keeps() {
+		wait = min(wait, max(h.Age, u.log.opts.DedupeWindow))
 	}
-	return now.Add(max(h.Age, u.log.opts.DedupeWindow)).UnixMilli()
+	return now.Add(wait).UnixMilli()
 }
 
 // birthTrim is the trim_at of a channel that is made now.
@@ -103,7 +105,7 @@ func (u *upkeep) probe() bool {
 	ctx, cancel := u.log.db.bound(u.log.ctx, batchTimeout)
 	defer cancel()
 	err := inTx(ctx, u.log.db.log, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO erasures (user_id, remove, next_id, due_at, until_at) VALUES ('', 0, 0, $1, 0)`, int64(never)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO erasures (user_id, remove, next_id, due_at, until_at) VALUES ('', 0, 0, $1, 0)`, int64(math.MaxInt64)); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM erasures WHERE user_id = ''`)
@@ -277,9 +279,9 @@ func (t *trim) next(ctx context.Context, tx *sql.Tx, p place, tail int64) (int64
 	stays := t.opts.DedupeWindow
 	if tail >= t.surplus(p) {
 		if t.history.Age == 0 {
-			return never, nil
+			return t.now.Add(lookAgain).UnixMilli(), nil
 		}
 		stays = max(stays, t.history.Age)
 	}
-	return created + stays.Milliseconds(), nil
+	return min(created+stays.Milliseconds(), t.now.Add(lookAgain).UnixMilli()), nil
 }

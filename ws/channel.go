@@ -177,10 +177,9 @@ func (c *channel) restart(epoch string) {
 // the live ones; who is behind finds out by itself. The caller holds mu.
 func (c *channel) skip(seq int64) {
 	c.position.Seq = seq
-	recovered := false
 	for s, m := range c.members {
 		if m.live {
-			s.send(subscribedFrame{Type: TypeSubscribed, Channel: c.name, Position: &c.position, Recovered: &recovered})
+			s.push(s.lost(c, c.position, nil))
 		}
 	}
 }

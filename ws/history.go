@@ -45,19 +45,27 @@ func (q *HistoryQuery) span(bytes int) (Span, error) {
 // read it. A channel without history is an empty Page. Its errors are what a
 // Handler returns.
 func (h *Hub) History(ctx context.Context, claims auth.Claims, q HistoryQuery) (Page, error) {
-	if err := h.opts.Rules.Allow(ActionRead, q.Channel, claims); err != nil {
-		return Page{}, err
-	}
-	span, err := q.span(h.pages.bytes)
+	span, err := h.mayRead(claims, q)
 	if err != nil {
 		return Page{}, err
 	}
-	if !h.opts.Rules.History(q.Channel).Keeps() {
+	return h.read(ctx, q.Channel, span)
+}
+
+func (h *Hub) mayRead(claims auth.Claims, q HistoryQuery) (Span, error) {
+	if err := h.opts.Rules.Allow(ActionRead, q.Channel, claims); err != nil {
+		return Span{}, err
+	}
+	return q.span(h.pages.bytes)
+}
+
+func (h *Hub) read(ctx context.Context, channel string, span Span) (Page, error) {
+	if !h.opts.Rules.History(channel).Keeps() {
 		return Page{}, nil
 	}
-	page, err := h.opts.Log.Read(ctx, q.Channel, span)
+	page, err := h.opts.Log.Read(ctx, channel, span)
 	if err != nil {
-		return Page{}, fmt.Errorf("reading %s: %w", q.Channel, err)
+		return Page{}, fmt.Errorf("reading %s: %w", channel, err)
 	}
 	return page, nil
 }
@@ -67,10 +75,14 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&q); err != nil {
 		return err
 	}
+	span, err := s.hub.mayRead(s.claims, q)
+	if err != nil {
+		return err
+	}
 	if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
 		return err
 	}
-	page, err := s.hub.History(ctx, s.claims, q)
+	page, err := s.hub.read(ctx, q.Channel, span)
 	if err != nil {
 		return err
 	}

@@ -116,9 +116,18 @@ func (s *Session) startOver(ctx context.Context, m *member, at Position) error {
 	if m.gone || m.live || at.Epoch != c.position.Epoch {
 		return nil
 	}
-	lost := beginning{Position: at, recovered: new(bool), messages: messages}
-	s.push(s.subscribed(c, subscription{Since: &Position{}}, lost))
+	s.push(s.lost(c, at, messages))
 	m.seq = at.Seq
 	m.live = m.seq == c.position.Seq
 	return nil
+}
+
+// lost is the word that messages up to at are lost, but for the last ones. Who
+// may not read them is told no more than that. The caller holds the channel's
+// mu.
+func (s *Session) lost(c *channel, at Position, last []Message) []byte {
+	if !s.may(ActionRead, c.name) {
+		return s.subscribed(c, subscription{}, beginning{recovered: new(bool)})
+	}
+	return s.subscribed(c, subscription{Since: &Position{}}, beginning{Position: at, recovered: new(bool), messages: last})
 }

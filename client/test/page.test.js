@@ -1,61 +1,18 @@
 // The pages in a real browser.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
 
+import { connected, enter, launch, openWindow, said, sayOn, skip } from './browser.js'
 import { startServer } from './server.js'
 import { chatPage, missing } from './tutorials.js'
 
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url))
-
-function findChromium() {
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    try {
-      return execFileSync('which', [name], { encoding: 'utf8' }).trim()
-    } catch {
-      // not that one
-    }
-  }
-}
-
-const executablePath = findChromium()
-const skip = executablePath ? false : 'there is no Chromium on this machine'
-
-async function launch(t) {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
-  t.after(() => browser.close())
-  return browser
-}
-
-/** A window of its own, which remembers everything that a console shows. */
-async function openWindow(browser, url, options = {}) {
-  const context = await browser.newContext({ locale: 'en-US', ...options })
-  const page = await context.newPage()
-  page.troubles = []
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.troubles.push(message.text()))
-  page.on('pageerror', (error) => page.troubles.push(String(error)))
-  await page.addInitScript(() => {
-    document.addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective, event.blockedURI))
-  })
-  await page.goto(url)
-  return page
-}
-
-async function enter(page, username, action = 'Sign up') {
-  await page.getByLabel('Username').fill(username)
-  await page.getByLabel('Password').fill('correct horse battery')
-  await page.getByRole('button', { name: action }).click()
-}
 
 const keep = (page, name) => (process.env.UPDATE_SCREENSHOTS ? page.screenshot({ path: `${DOCS}${name}.png` }) : undefined)
 
@@ -134,12 +91,9 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await enter(page, 'ALICE', 'Log in')
   await page.getByText('Connected', { exact: true }).waitFor()
 
-  for (const n of [1, 2, 3, 4]) {
-    await page.getByLabel('Message', { exact: true }).fill(`message ${n}`)
-    await page.keyboard.press('Enter')
-  }
+  for (const n of [1, 2, 3, 4]) await sayOn(page, `message ${n}`)
   await page.getByText(/Too fast\. Try again in \d s\./).waitFor()
-  await page.locator('#messages .failed', { hasText: 'not sent' }).first().waitFor()
+  await page.locator('#messages .failed', { hasText: 'message 4' }).getByText('not sent').waitFor()
   assert.match(await page.getByLabel('Message', { exact: true }).inputValue(), /message/)
 
   // The server goes away and comes back. What is typed meanwhile stays.
@@ -152,7 +106,10 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   assert.equal(await page.locator('#messages .mine').count(), lines)
   assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), 'typed while away')
   await server.start()
-  await page.getByText('Connected again.').waitFor()
+  await connected(page)
+  await page.keyboard.press('Enter')
+  await page.locator('#messages .mine', { hasText: 'typed while away' }).locator('.state', { hasText: /\d/ }).waitFor()
+  assert.equal((await said(page)).filter((text) => text === 'message 1').length, 1)
 
   // Nothing of it is there for whoever comes next.
   await page.getByRole('button', { name: 'Log out' }).click()

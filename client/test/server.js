@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const BINARY = process.env.GATECAST_BINARY ?? fileURLToPath(new URL('../../build/gatecast', import.meta.url))
+const BINARY = process.env.SERVER_BINARY ?? fileURLToPath(new URL('../../build/gatecast', import.meta.url))
 const PASSWORD = 'correct horse battery'
 
 /**

@@ -49,6 +49,9 @@ test("the first tutorial's WebSocketClient", { skip: missing }, async (t) => {
 
   const left = first((fn) => alice.on('user_left', fn), ({ username }) => username === 'bob')
   if (!alice.isConnected) await first((fn) => alice.on('welcome', fn))
+  const answered = first((fn) => alice.on('pong', fn)) // which comes after she has joined the lobby
+  alice.sendPing()
+  await answered
   const closed = first((fn) => bob.on('disconnected', fn))
   bob.disconnect()
   assert.equal((await closed).code, 1000)
