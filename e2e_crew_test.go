@@ -391,8 +391,12 @@ func (c *crew) readChannel(conn *websocket.Conn, channel string) (all []stored) 
 		if page.Type != "history" {
 			c.t.Fatalf("reading %s behind %d: %s %s", channel, after, page.Type, page.Code)
 		}
-		if more = page.More; len(page.Messages) > 0 {
-			after = page.Messages[len(page.Messages)-1].Seq
+		more = page.More
+		if n := len(page.Messages); n > 0 {
+			if strings.HasPrefix(channel, "short:") && page.Messages[0].Seq != after+1 {
+				all = nil // trimmed between two pages
+			}
+			after = page.Messages[n-1].Seq
 		}
 		all = append(all, page.Messages...)
 	}
