@@ -25,6 +25,9 @@ type DB struct {
 	read   *sql.DB
 	log    *sql.DB      // what the log is written through; the same as write in SQLite
 	lock   *flock.Flock // nil in PostgreSQL
+
+	// what subscribers read with: parsing costs SQLite as much as reading
+	placeOf, pageUp, pageDown *sql.Stmt
 }
 
 // driver is one of the databases.
@@ -59,6 +62,19 @@ func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error
 	return nil
 }
 
+// prepare prepares what is read often.
+func (d *DB) prepare(ctx context.Context) error {
+	for into, text := range map[**sql.Stmt]string{
+		&d.placeOf: placeOfName, &d.pageUp: selectPage + `ASC LIMIT $4`, &d.pageDown: selectPage + `DESC LIMIT $4`,
+	} {
+		var err error
+		if *into, err = d.read.PrepareContext(ctx, text); err != nil {
+			return fmt.Errorf("store: preparing to read: %w", err)
+		}
+	}
+	return nil
+}
+
 // Ping tells whether the database answers.
 func (d *DB) Ping(ctx context.Context) error {
 	var one int
@@ -84,7 +100,7 @@ func (d *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// bound gives the context of the log's writer an end where calls may have none.
+// bound gives a context an end where calls may have none.
 func (d *DB) bound(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if d.driver.remote {
 		return context.WithTimeout(ctx, timeout)

@@ -67,7 +67,10 @@ func (d *DB) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: migrations: %w", err)
 	}
-	return d.migrate(ctx, goose.WithSessionLocker(locker))
+	if err := d.migrate(ctx, goose.WithSessionLocker(locker)); err != nil {
+		return err
+	}
+	return d.prepare(ctx)
 }
 
 func connectPostgres(config *pgx.ConnConfig, conns int, settings ...map[string]string) *sql.DB {

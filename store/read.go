@@ -37,9 +37,9 @@ const (
 )
 
 func (d *DB) place(ctx context.Context, channel string) (place, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := d.bound(ctx, readTimeout)
 	defer cancel()
-	return scanPlace(d.read.QueryRowContext(ctx, placeOfName, channel))
+	return scanPlace(d.placeOf.QueryRowContext(ctx, channel))
 }
 
 func scanPlace(row *sql.Row) (place, error) {
@@ -60,7 +60,9 @@ const (
 	kindRemoved = 2
 )
 
-const messageColumns = `m.seq, m.kind, m.event, m.client_id, m.user_id, m.username, COALESCE(m.idem_key, ''), m.created_at, m.data`
+// selectPage is ended by the direction.
+const selectPage = `SELECT m.seq, m.kind, m.event, m.client_id, m.user_id, m.username, COALESCE(m.idem_key, ''), m.created_at, m.data
+	FROM messages m WHERE m.channel_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq `
 
 // Read implements ws.Log.
 func (l *Log) Read(ctx context.Context, channel string, span ws.Span) (ws.Page, error) {
@@ -92,19 +94,17 @@ func (l *Log) noteRead(ctx context.Context, err error) error {
 // page reads a page whole and ends the read before anything is sent: an open
 // one would keep SQLite's write-ahead log from being reused.
 func (d *DB) page(ctx context.Context, channel string, place place, span ws.Span) (ws.Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := d.bound(ctx, readTimeout)
 	defer cancel()
-	order := "ASC"
+	query := d.pageUp
 	if span.Newest {
-		order = "DESC"
+		query = d.pageDown
 	}
 	before := span.Before
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	rows, err := d.read.QueryContext(ctx,
-		`SELECT `+messageColumns+` FROM messages m WHERE m.channel_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq `+order+` LIMIT $4`,
-		place.id, span.After, before, span.Limit+1)
+	rows, err := query.QueryContext(ctx, place.id, span.After, before, span.Limit+1)
 	if err != nil {
 		return ws.Page{}, wrap("reading messages", err)
 	}

@@ -76,8 +76,10 @@ func (d *DB) openSQLite(ctx context.Context, path string) (err error) {
 	if err := d.migrate(ctx); err != nil {
 		return err
 	}
-	d.read, err = connectSQLite(path, sqliteReaders, url.Values{"_pragma": sqliteReader})
-	return err
+	if d.read, err = connectSQLite(path, sqliteReaders, url.Values{"_pragma": sqliteReader}); err != nil {
+		return err
+	}
+	return d.prepare(ctx)
 }
 
 func connectSQLite(path string, conns int, options url.Values) (*sql.DB, error) {

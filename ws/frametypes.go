@@ -117,7 +117,7 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 		Type: TypeTyping, Channel: in.Channel, Sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: at,
 	}))
 	if err == nil && len(f.ID) > 0 {
-		s.send(ackFrame{Type: TypeAck, ID: f.ID, Channel: in.Channel, Timestamp: at})
+		s.ack(ackFrame{id: f.ID, channel: in.Channel, timestamp: at})
 	}
 	return err
 }

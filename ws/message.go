@@ -44,12 +44,15 @@ func (m *Message) frame() []byte {
 	return wireFrame(wire.OpText, m.payload())
 }
 
+// headBytes is what a message takes beside its data, and seldom more.
+const headBytes = 320
+
 // payload is what the frame carries.
 func (m *Message) payload() []byte {
 	if !m.Binary {
-		return m.AppendJSON(nil)
+		return m.AppendJSON(make([]byte, 0, headBytes+len(m.Data)))
 	}
-	header := append(m.appendHead(make([]byte, headerLength, 256)), '}')
+	header := append(m.appendHead(make([]byte, headerLength, headBytes+len(m.Data))), '}')
 	binary.BigEndian.PutUint32(header, uint32(len(header)-headerLength))
 	return append(header, m.Data...)
 }

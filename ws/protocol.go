@@ -2,7 +2,10 @@ package ws
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
+
+	wire "github.com/gobwas/ws"
 )
 
 // Version is the protocol's name, offered and echoed as WebSocket subprotocol.
@@ -127,12 +130,33 @@ type presenceFrame struct {
 }
 
 type ackFrame struct {
-	Type      string          `json:"type"`
-	ID        json.RawMessage `json:"id,omitempty"`
-	Channel   string          `json:"channel"`
-	Seq       int64           `json:"seq,omitempty"`
-	Timestamp timestamp       `json:"timestamp"`
-	Duplicate bool            `json:"duplicate,omitempty"`
+	id        json.RawMessage
+	channel   string
+	seq       int64 // 0 in a channel without history
+	timestamp timestamp
+	duplicate bool
+}
+
+// frame is the ack as a whole WebSocket frame. There is one for every message,
+// and encoding/json would take ten times as long.
+func (a *ackFrame) frame() []byte {
+	b := make([]byte, headRoom, headRoom+160+len(a.channel))
+	b = append(b, `{"type":"`+TypeAck+`"`...)
+	if len(a.id) > 0 {
+		b = append(b, `,"id":`...)
+		b = append(b, a.id...)
+	}
+	b = appendMember(b, "channel", a.channel)
+	if a.seq > 0 {
+		b = append(b, `,"seq":`...)
+		b = strconv.AppendInt(b, a.seq, 10)
+	}
+	b = append(b, `,"timestamp":`...)
+	b = a.timestamp.append(b)
+	if a.duplicate {
+		b = append(b, `,"duplicate":true`...)
+	}
+	return seal(wire.OpText, append(b, '}'))
 }
 
 // replyFrame is a reply that says no more than that: unsubscribed, pong.

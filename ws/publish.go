@@ -62,7 +62,7 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 		case err != nil:
 			s.refuse(f, inChannel(err, m.Channel))
 		case ack:
-			s.send(ackFrame{Type: TypeAck, ID: f.ID, Channel: m.Channel, Seq: r.Seq, Timestamp: timestamp(r.Time), Duplicate: r.Duplicate})
+			s.ack(ackFrame{id: f.ID, channel: m.Channel, seq: r.Seq, timestamp: timestamp(r.Time), duplicate: r.Duplicate})
 		}
 	})
 	if err != nil {
@@ -70,6 +70,8 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 	}
 	return err
 }
+
+func (s *Session) ack(a ackFrame) { s.push(a.frame()) }
 
 // publish checks the right to send, has m stored where its channel has a
 // history, calls done and hands m to the broker. done is not called where

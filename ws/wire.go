@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -12,7 +13,31 @@ import (
 // wireFrame is a whole unmasked WebSocket frame (RFC 6455, 5.2). A server's
 // frames are the same bytes for every client, so a broadcast is encoded once.
 func wireFrame(opcode wire.OpCode, payload []byte) []byte {
-	return wire.MustCompileFrame(wire.NewFrame(opcode, true, payload))
+	return seal(opcode, append(make([]byte, headRoom, headRoom+len(payload)), payload...))
+}
+
+// headRoom is how many bytes the header of a server's frame takes at most.
+const headRoom = 10
+
+// seal writes the header right before the payload, which stands in b behind
+// headRoom bytes, and gives the frame: what is encoded there is not copied again.
+func seal(opcode wire.OpCode, b []byte) []byte {
+	const final, length16, length64 = 0x80, 126, 127
+	start := headRoom - 2
+	switch size := len(b) - headRoom; {
+	case size < length16:
+		b[start+1] = byte(size)
+	case size < 1<<16:
+		start = headRoom - 4
+		b[start+1] = length16
+		binary.BigEndian.PutUint16(b[start+2:], uint16(size))
+	default:
+		start = headRoom - 10
+		b[start+1] = length64
+		binary.BigEndian.PutUint64(b[start+2:], uint64(size))
+	}
+	b[start] = final | byte(opcode)
+	return b[start:]
 }
 
 // closeFrame cuts reason to what a control frame holds, at a whole character.
