@@ -226,7 +226,10 @@ type keyColumns struct {
 
 // wanted are the channels of the batch, and its keys.
 func (b *pgBatch) wanted() (ids []int64, keys keyColumns) {
-	seen := make(map[int64]bool)
+	n := len(b.entries)
+	seen := make(map[int64]bool, n)
+	ids = make([]int64, 0, n)
+	keys = keyColumns{make([]int64, 0, n), make([]string, 0, n), make([]string, 0, n)}
 	for _, e := range b.entries {
 		id := b.keys[e.message.Channel].id
 		if !seen[id] {
@@ -245,7 +248,7 @@ func (b *pgBatch) readPlaces(results pgx.BatchResults) error {
 	if err != nil {
 		return err
 	}
-	b.places = make(map[int64]*pgPlace)
+	b.places = make(map[int64]*pgPlace, len(b.entries))
 	for rows.Next() {
 		var id int64
 		var p pgPlace
@@ -276,7 +279,7 @@ func (b *pgBatch) readDuplicates(results pgx.BatchResults) error {
 		r.Time = time.UnixMilli(created)
 		stored[k] = r
 	}
-	b.first = make(map[pgKey]int)
+	b.first = make(map[pgKey]int, len(b.entries))
 	for _, e := range b.entries {
 		k := b.keyOf(e)
 		if r, ok := stored[k]; ok && k.key != "" {
@@ -320,7 +323,7 @@ func (b *pgBatch) number() {
 
 // insert stores what has a number of its own, and commits.
 func (b *pgBatch) insert(ctx context.Context) error {
-	var c pgColumns
+	c := newPGColumns(len(b.entries))
 	for _, e := range b.entries {
 		if !e.opens && !e.receipt.Duplicate {
 			c.add(b.keys[e.message.Channel].id, e)
@@ -351,6 +354,16 @@ type pgColumns struct {
 	events, clients, users, usernames []string
 	keys                              []*string
 	data                              [][]byte
+}
+
+// newPGColumns makes room for n messages.
+func newPGColumns(n int) *pgColumns {
+	numbers, names := func() []int64 { return make([]int64, 0, n) }, func() []string { return make([]string, 0, n) }
+	return &pgColumns{
+		channels: numbers(), seqs: numbers(), kinds: make([]int16, 0, n),
+		events: names(), clients: names(), users: names(), usernames: names(),
+		keys: make([]*string, 0, n), data: make([][]byte, 0, n),
+	}
 }
 
 func (c *pgColumns) add(channel int64, e *entry) {

@@ -94,18 +94,39 @@ func (i *inbox) data(header wire.Header) (wire.OpCode, []byte, error) {
 	if i.limit > 0 && header.Length > i.limit-int64(before) {
 		return 0, nil, &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
 	}
-	if _, err := io.CopyN(&i.message, i.in, header.Length); err != nil {
+	piece, err := i.payload(header)
+	if err != nil {
 		return 0, nil, err
 	}
-	wire.Cipher(i.message.Bytes()[before:], header.Mask, 0)
 	if header.OpCode != wire.OpContinuation {
 		i.opcode = header.OpCode
 	}
 	i.inPieces = !header.Fin
+	if before == 0 && header.Fin {
+		return i.opcode, piece, nil
+	}
+	i.message.Write(piece)
 	if i.inPieces {
 		return wire.OpContinuation, nil, nil
 	}
 	message := i.message.Bytes()
 	i.message = bytes.Buffer{} // the message is the handler's now
 	return i.opcode, message, nil
+}
+
+// trusted is how many bytes a client gets memory for because it announces them.
+// For more it gets memory as it sends.
+const trusted = 4 << 10
+
+// payload reads what follows a header.
+func (i *inbox) payload(header wire.Header) ([]byte, error) {
+	piece := make([]byte, min(header.Length, trusted))
+	_, err := io.ReadFull(i.in, piece)
+	if rest := header.Length - int64(len(piece)); err == nil && rest > 0 {
+		grown := bytes.NewBuffer(piece)
+		_, err = io.CopyN(grown, i.in, rest)
+		piece = grown.Bytes()
+	}
+	wire.Cipher(piece, header.Mask, 0)
+	return piece, err
 }
