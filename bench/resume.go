@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gatecast/gatecast/ws"
+)
+
+func resumeRows(o options) []measurement {
+	clients := o.clients
+	if clients == nil {
+		clients = []int{1000}
+	}
+	var rows []measurement
+	for _, n := range clients {
+		rows = append(rows, measurement{n, func(ctx context.Context, b *bench, d *database) ([]metric, error) {
+			return b.resume(ctx, d, n)
+		}})
+	}
+	return rows
+}
+
+// resume has all clients come back to the same channel at once.
+func (b *bench) resume(ctx context.Context, d *database, n int) ([]metric, error) {
+	positions, err := b.fill(ctx, d, 1)
+	if err != nil {
+		return nil, err
+	}
+	r := &resuming{at: positions[0], clients: n}
+	result, err := b.onStage(ctx, d, n, r, func(st *stage) (load, error) {
+		return window(st.used, &r.latencies, func() error {
+			if err := st.loop.begin(st.clients); err != nil {
+				return err
+			}
+			return st.loop.run(ctx, patience, r.done)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !r.done() {
+		return nil, fmt.Errorf("after %s only %d have everything", patience, r.latencies.count())
+	}
+	all := metric{"allMs", "all ms", 1, milliseconds(result.took)}
+	return append([]metric{all}, result.metrics(d)...), nil
+}
+
+// resuming is a script: everyone comes back once.
+type resuming struct {
+	at        ws.Position
+	clients   int
+	latencies latencies
+}
+
+func (r *resuming) done() bool { return r.latencies.count() == int64(r.clients) }
+
+func (r *resuming) begin(*client) []byte { return comeBack(0, r.at) }
+
+func (r *resuming) heard(c *client, f frame, now time.Time) ([]byte, error) {
+	switch {
+	case f.is("user_joined"):
+		return nil, nil
+	case !f.is("subscribed") || messagesIn(f) != missed(r.at):
+		return nil, unexpected(f)
+	}
+	r.latencies.add(now.Sub(c.sent))
+	return nil, nil
+}
