@@ -22,7 +22,7 @@ func (b *bench) onStage(ctx context.Context, d *database, clients int, s script,
 		return load{}, err
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("%w; the server's last words:\n%s", err, server.logs)
 		}
 		err = errors.Join(err, server.stop())
