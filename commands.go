@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -16,16 +17,19 @@ type command struct {
 	use  string // its name and, in capitals, its arguments
 	does string
 	run  func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error
+	// flags defines flags of the command's own, beside the settings; nil defines
+	// none.
+	flags func(*flag.FlagSet)
 }
 
 // commands are all there are. The first is what runs where none is named.
 func commands() []command {
 	return []command{
-		{"serve", "run the server", withoutArgs(serve)},
-		{"config", "print the effective settings", withoutArgs(printConfig)},
-		{"db check", "look for damage in the database; the server may run", withoutArgs(checkDB)},
-		{"db backup FILE", "copy the SQLite database into a new file; the server may run", backupDB},
-		{"help", "print this text", nil},
+		{use: "serve", does: "run the server", run: withoutArgs(serve)},
+		{use: "config", does: "print the effective settings", run: withoutArgs(printConfig)},
+		{use: "db check", does: "look for damage in the database; the server may run", run: withoutArgs(checkDB)},
+		{use: "db backup FILE", does: "copy the SQLite database into a new file; the server may run", run: backupDB},
+		{use: "help", does: "print this text"},
 	}
 }
 
@@ -82,6 +86,19 @@ func findCommand(words []string) (command, []string, error) {
 	return command{}, nil, fmt.Errorf("there is no command %q; write %s", given, strings.Join(near, " or "))
 }
 
+// printFlags prints the command's own flags.
+func (c command) printFlags(table io.Writer) {
+	if c.flags == nil {
+		return
+	}
+	own := flag.NewFlagSet(c.use, flag.ContinueOnError)
+	c.flags(own)
+	own.VisitAll(func(f *flag.Flag) {
+		value, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(table, "    --%s\t%s\n", strings.TrimSpace(f.Name+" "+value), usage)
+	})
+}
+
 func printUsage(stdout io.Writer) error {
 	var b strings.Builder
 	b.WriteString("Gatecast is a realtime API server with the door built in.\n\n")
@@ -95,6 +112,7 @@ func printUsage(stdout io.Writer) error {
 			use += " [flags]"
 		}
 		fmt.Fprintf(table, "  gatecast %s\t%s\n", use, c.does)
+		c.printFlags(table)
 	}
 	_ = table.Flush() // to a Builder
 	b.WriteString("\nFlags, each also an environment variable (--a.b-c is GATECAST_A_B_C) and a key\nof the YAML file (a.b_c):\n\n")

@@ -34,11 +34,11 @@ func main() {
 // getenv is os.Getenv, and ctx ends when the program is to stop.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	words, flags := splitWords(args[1:])
-	c, configErr := config.Load(flags, getenv)
+	command, words, err := findCommand(words)
+	c, configErr := config.Load(flags, getenv, command.flags)
 	if errors.Is(configErr, config.ErrHelp) {
 		return printUsage(stdout)
 	}
-	command, words, err := findCommand(words)
 	if err != nil { // before a flag that is wrong: it may be another command's
 		return err
 	}

@@ -25,6 +25,7 @@ type Claims struct {
 	SessionID string // the login that it came from, `sid`
 	Username  string // `preferred_username`
 	Role      string
+	Channels  Capabilities // rights beside the role's, by channel; nil where there are none
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 }
@@ -42,6 +43,7 @@ type wireClaims struct {
 	Sid      string           `json:"sid,omitempty"`
 	Username string           `json:"preferred_username"`
 	Role     string           `json:"role"`
+	Channels Capabilities     `json:"channels,omitempty"`
 }
 
 // unixTime is whole seconds as a JSON number. golang-jwt's own takes numbers
@@ -81,7 +83,7 @@ func (c *wireClaims) GetAudience() (jwt.ClaimStrings, error)       { return c.Au
 func (c *wireClaims) claims() Claims {
 	return Claims{
 		Issuer: c.Iss, Audience: c.Aud, Subject: c.Sub, ClientID: c.ClientID, ID: c.Jti, SessionID: c.Sid,
-		Username: c.Username, Role: c.Role,
+		Username: c.Username, Role: c.Role, Channels: c.Channels,
 		IssuedAt: time.Unix(int64(c.Iat), 0).UTC(), ExpiresAt: time.Unix(int64(c.Exp), 0).UTC(),
 	}
 }
@@ -89,7 +91,7 @@ func (c *wireClaims) claims() Claims {
 func (c Claims) wire() *wireClaims {
 	return &wireClaims{
 		Iss: c.Issuer, Aud: c.Audience, Sub: c.Subject, ClientID: c.ClientID, Jti: c.ID, Sid: c.SessionID,
-		Username: c.Username, Role: c.Role,
+		Username: c.Username, Role: c.Role, Channels: c.Channels,
 		Iat: unixTime(c.IssuedAt.Unix()), Exp: unixTime(c.ExpiresAt.Unix()),
 	}
 }

@@ -43,7 +43,7 @@ namespaces:
 			"GATECAST_DATA_DIR": "/from/env", "GATECAST_LIMITS_MESSAGES_BURST": "8",
 			"GATECAST_PORT": "4002", "PORT": "4003",
 			"GATECAST_AUTH_ACCESS_TTL": "5m", "GATECAST_HTTP_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
-		}))
+		}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +70,14 @@ namespaces:
 func TestCapsOfZero(t *testing.T) {
 	path := file(t, "limits:\n  # connections: 5\nhttp: {}\n")
 	_, err := config.Load([]string{"--config", path, "--limits.message-bytes=0", "--limits.queue-bytes=0", "--limits.subscriptions=0",
-		"--limits.violations=0", "--limits.connections-per-user=0", "--limits.connections-per-address=0", "--limits.messages.rate=0"}, env(nil))
+		"--limits.violations=0", "--limits.connections-per-user=0", "--limits.connections-per-address=0", "--limits.messages.rate=0"}, env(nil), nil)
 	if err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNamespacesFromEnvironment(t *testing.T) {
-	c, err := config.Load(nil, env(map[string]string{"GATECAST_NAMESPACES": `{"lobby": {}, "live:*": {"publish": ["user"]}}`}))
+	c, err := config.Load(nil, env(map[string]string{"GATECAST_NAMESPACES": `{"lobby": {}, "live:*": {"publish": ["user"]}}`}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestMistakesNameTheKey(t *testing.T) {
 			if row.file != "" {
 				args = append(args, "--config", file(t, row.file))
 			}
-			_, err := config.Load(args, env(row.env))
+			_, err := config.Load(args, env(row.env), nil)
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -159,7 +159,7 @@ func TestUnknownEnvironmentVariable(t *testing.T) {
 // O5: no way of printing a configuration shows a secret.
 func TestSecretsAreRedactedO5(t *testing.T) {
 	const secret = "canary-0123456789-0123456789-0123456789"
-	c, err := config.Load([]string{"--auth.hmac-secret=" + secret}, env(nil))
+	c, err := config.Load([]string{"--auth.hmac-secret=" + secret}, env(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,11 +182,11 @@ func TestSecretsAreRedactedO5(t *testing.T) {
 
 // What `gatecast config` prints is a file that gives the same configuration.
 func TestDescribeIsAConfigFile(t *testing.T) {
-	before, err := config.Load([]string{"--http.origins=https://a.example", "--limits.login.rate=0.25"}, env(nil))
+	before, err := config.Load([]string{"--http.origins=https://a.example", "--limits.login.rate=0.25"}, env(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := config.Load([]string{"--config", file(t, before.Describe())}, env(nil))
+	after, err := config.Load([]string{"--config", file(t, before.Describe())}, env(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,8 @@ var ErrHelp = flag.ErrHelp
 
 // Load reads all layers over the defaults and validates the result. args are
 // the flags without the program's and command's names; what follows them is
-// an error.
-func Load(args []string, getenv func(string) string) (Config, error) {
+// an error. own defines flags that are not settings; nil defines none.
+func Load(args []string, getenv func(string) string, own func(*flag.FlagSet)) (Config, error) {
 	c := Default()
 	settings := c.settings()
 
@@ -48,6 +48,9 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 		} else {
 			flags.Func(flagName(s.key), s.doc, keep)
 		}
+	}
+	if own != nil {
+		own(flags)
 	}
 	if err := flags.Parse(args); err != nil {
 		return c, err

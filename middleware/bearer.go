@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -10,7 +11,8 @@ import (
 
 // Verifier tells what a valid token says.
 type Verifier interface {
-	Verify(token string) (auth.Claims, error)
+	// Verify may ask an issuer for its keys; ctx bounds that.
+	Verify(ctx context.Context, token string) (auth.Claims, error)
 }
 
 // Bearer lets through who shows a valid token in the Authorization header, and
@@ -24,7 +26,7 @@ func Bearer(verifier Verifier) fiber.Handler {
 		case len(tokens) > 1:
 			return ErrManyTokens
 		}
-		claims, err := verifier.Verify(tokens[0])
+		claims, err := verifier.Verify(c.UserContext(), tokens[0])
 		if err != nil {
 			return err
 		}

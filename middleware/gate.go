@@ -122,7 +122,7 @@ func (g *Gate) credential(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	claims, err := g.opts.Verifier.Verify(token)
+	claims, err := g.opts.Verifier.Verify(c.UserContext(), token)
 	if err != nil {
 		return err
 	}
