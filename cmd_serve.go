@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -41,13 +42,19 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	revocations := auth.NewRevocations(db, auth.RevocationOptions{Poll: c.Auth.RevocationPoll, Logger: logger})
+	if err := revocations.Load(ctx); err != nil {
+		return err
+	}
 	log := newLog(c.ChannelLog, db, rules, logger)
 	defer log.Shutdown()
-	hub, err := newHub(c, rules, log, logger)
+	verifier := auth.NewVerifier(keys, revocations, tokenOptions(c))
+	hub, err := newHub(c, rules, log, verifier, revocations, logger)
 	if err != nil {
 		return err
 	}
-	i := newInstance(c, db, log, keys, hub, logger)
+	i := newInstance(c, db, log, keys, verifier, revocations, hub, logger)
+	defer goUntilDone(func(ctx context.Context) { revocations.Watch(ctx, i.endSessions) })()
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
@@ -140,7 +147,7 @@ func newLog(c config.ChannelLog, db *store.DB, rules *ws.Rules, logger *slog.Log
 	})
 }
 
-func newHub(c config.Config, rules *ws.Rules, log ws.Log, logger *slog.Logger) (*ws.Hub, error) {
+func newHub(c config.Config, rules *ws.Rules, log ws.Log, verifier *auth.Verifier, revocations *auth.Revocations, logger *slog.Logger) (*ws.Hub, error) {
 	hub, err := ws.NewHub(ws.Options{
 		Rules:         rules,
 		Broker:        &broker.Memory{},
@@ -152,6 +159,9 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, logger *slog.Logger) (
 		QueueBytes:    c.Limits.QueueBytes,
 		DetailMax:     c.Presence.DetailMax,
 		Messages:      bucket(c.Limits.Messages),
+		Verifier:      verifier,
+		Revoked:       revocations.Revoked,
+		ExpiryNotice:  c.Socket.ExpiryNotice,
 		PingInterval:  c.Socket.PingInterval,
 		PingTimeout:   c.Socket.PingTimeout,
 		WriteTimeout:  c.Socket.WriteTimeout,
@@ -164,18 +174,14 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, logger *slog.Logger) (
 	return hub, nil
 }
 
-func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySet, hub *ws.Hub, logger *slog.Logger) *instance {
-	tokens := auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
-	verifier := auth.NewVerifier(keys, tokens)
-	hasher := auth.NewHasher(auth.HasherOptions{
-		MinLength: c.Auth.PasswordMin, MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses,
-		Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
-	})
+func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySet, verifier *auth.Verifier, revocations *auth.Revocations, hub *ws.Hub, logger *slog.Logger) *instance {
+	tickets := auth.NewTickets(ticketStore(c, db), revocations, auth.TicketOptions{TTL: c.Auth.TicketTTL})
 	users := keyed(c, c.Limits.Messages, c.Limits.Bytes)
 	gate := middleware.NewGate(middleware.GateOptions{
 		Protocol:              ws.Version,
 		Origins:               c.HTTP.Origins,
 		Verifier:              verifier,
+		Tickets:               tickets,
 		AllowQueryToken:       c.Auth.AllowQueryToken,
 		Draining:              hub.Draining,
 		HandshakeRate:         bucket(c.Limits.Handshakes),
@@ -186,8 +192,9 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 	})
 	app := handlers.New(handlers.Options{
-		Accounts:       auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), auth.AccountOptions{RefreshTTL: c.Auth.RefreshTTL, RemoveMessages: c.Auth.DeletedMessages == config.MessagesRemove}),
+		Accounts:       newAccounts(c, db, keys, revocations),
 		Verifier:       verifier,
+		Tickets:        tickets,
 		Hub:            hub,
 		Gate:           gate,
 		Ready:          readiness(hub, db, log),
@@ -198,6 +205,8 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		Logins:         keyed(c, c.Limits.Login),
 		RegisterRate:   bucket(c.Limits.Register),
 		Registrations:  keyed(c, c.Limits.Register),
+		SessionRate:    bucket(c.Limits.Sessions),
+		SessionUses:    keyed(c, c.Limits.Sessions),
 		MessageRate:    bucket(c.Limits.Messages),
 		Users:          users,
 		ReadTimeout:    c.HTTP.ReadTimeout,
@@ -209,6 +218,50 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		MessageBytes:   c.Limits.MessageBytes,
 	})
 	return &instance{app, hub, gate, users}
+}
+
+func tokenOptions(c config.Config) auth.TokenOptions {
+	return auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
+}
+
+func newAccounts(c config.Config, db *store.DB, keys *auth.KeySet, revocations *auth.Revocations) *auth.Accounts {
+	hasher := auth.NewHasher(auth.HasherOptions{
+		MinLength: c.Auth.PasswordMin, MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses,
+		Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
+	})
+	return auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokenOptions(c)), revocations, auth.AccountOptions{
+		SessionTTL:     c.Auth.RefreshTTL,
+		SessionIdle:    c.Auth.RefreshIdle,
+		RefreshGrace:   c.Auth.RefreshGrace,
+		Sessions:       c.Auth.SessionsPerUser,
+		RemoveMessages: c.Auth.DeletedMessages == config.MessagesRemove,
+	})
+}
+
+// ticketStore keeps tickets where all nodes find them; a server that is alone
+// need not write them down.
+func ticketStore(c config.Config, db *store.DB) auth.TicketStore {
+	if c.Store.Driver == config.DriverPostgres {
+		return store.NewTickets(db)
+	}
+	return auth.NewMemoryTickets(c.Limits.Keys)
+}
+
+// endSessions closes the sockets whose tokens have been revoked.
+func (i *instance) endSessions(about func(auth.Claims) bool) {
+	i.hub.CloseSessions(about, ws.CloseUnauthorized, ws.ReasonEnded)
+}
+
+// goUntilDone runs do on a goroutine; what it answers ends do's context and
+// waits for it.
+func goUntilDone(do func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { do(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 func readiness(hub *ws.Hub, db *store.DB, log *store.Log) func(context.Context) error {

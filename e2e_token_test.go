@@ -193,7 +193,7 @@ func TestTokenTimesJ2J7(t *testing.T) {
 	for seconds, valid := range map[int]bool{-11: false, -9: true, 0: true, 59: true, 69: true, 71: false} {
 		then := opts
 		then.Now = func() time.Time { return at.Add(time.Duration(seconds) * time.Second) }
-		if _, err := auth.NewVerifier(keys, then).Verify(t.Context(), token); (err == nil) != valid {
+		if _, err := auth.NewVerifier(keys, nil, then).Verify(t.Context(), token); (err == nil) != valid {
 			t.Errorf("%d s after the issue: %v", seconds, err)
 		}
 	}

@@ -1,6 +1,9 @@
 package auth
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrUsernameTaken: an account of that name exists.
@@ -10,6 +13,13 @@ var (
 	// ErrBadCredentials: no such user or a wrong password; which of them is
 	// not told.
 	ErrBadCredentials = errors.New("auth: wrong username or password")
+	// ErrDisabled: the operator has disabled the account.
+	ErrDisabled = errors.New("auth: the account is disabled")
+	// ErrReused: a refresh token came back that had been used. Its session is
+	// ended, since whoever shows it may be a thief or the thief's victim.
+	ErrReused = fmt.Errorf("%w: a refresh token was used again", ErrInvalidToken)
+	// ErrInvalidTicket: a ticket that is spent, too old, or another page's.
+	ErrInvalidTicket = errors.New("auth: invalid ticket")
 	// ErrBusy: too many passwords are being hashed; try again in a second.
 	ErrBusy = errors.New("auth: too many logins at once")
 	// ErrUnavailable: a Store cannot keep or read now.

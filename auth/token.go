@@ -48,13 +48,38 @@ func NewIssuer(keys *KeySet, opts TokenOptions) *Issuer { return &Issuer{keys, o
 // Issue signs a token for account in the login session, and answers what it
 // says too.
 func (i *Issuer) Issue(account Account, sessionID string) (string, Claims, error) {
-	now := i.opts.now().Truncate(time.Second)
-	claims := Claims{
-		Issuer: i.opts.Issuer, Audience: []string{i.opts.Audience},
-		Subject: account.ID, Username: account.Username, Role: account.Role,
-		ClientID: firstPartyClient, ID: rand.Text(), SessionID: sessionID,
-		IssuedAt: now, ExpiresAt: now.Add(i.opts.TTL),
+	return i.IssueUntil(account, sessionID, time.Time{})
+}
+
+// IssueUntil is Issue for a session that ends: the token does not outlive it. A
+// zero end sets no bound.
+func (i *Issuer) IssueUntil(account Account, sessionID string, end time.Time) (string, Claims, error) {
+	expires := i.opts.now().Add(i.opts.TTL)
+	if !end.IsZero() && end.Before(expires) {
+		expires = end
 	}
+	return i.sign(Claims{
+		Subject: account.ID, Username: account.Username, Role: account.Role, SessionID: sessionID,
+		ClientID: firstPartyClient, ExpiresAt: expires,
+	})
+}
+
+// serviceClient is the `client_id` of tokens that belong to no login.
+const serviceClient = "gatecast-service"
+
+// IssueService signs a token of the given life that belongs to no login and no
+// account: for a backend.
+func (i *Issuer) IssueService(subject, username, role string, channels Capabilities, life time.Duration) (string, Claims, error) {
+	return i.sign(Claims{
+		Subject: subject, Username: username, Role: role, Channels: channels,
+		ClientID: serviceClient, ExpiresAt: i.opts.now().Add(life),
+	})
+}
+
+// sign fills in what all tokens say. They count whole seconds.
+func (i *Issuer) sign(claims Claims) (string, Claims, error) {
+	claims.Issuer, claims.Audience, claims.ID = i.opts.Issuer, []string{i.opts.Audience}, rand.Text()
+	claims.IssuedAt, claims.ExpiresAt = i.opts.now().Truncate(time.Second), claims.ExpiresAt.Truncate(time.Second)
 	token := jwt.NewWithClaims(i.keys.signer.method, claims.wire())
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = i.keys.signer.id
@@ -69,14 +94,16 @@ func (i *Issuer) Issue(account Account, sessionID string) (string, Claims, error
 // which take tokens without exp, with any typ, crit or iat, and with altered
 // last characters.
 type Verifier struct {
-	keys   *KeySet
-	parser *jwt.Parser
+	keys        *KeySet
+	revocations *Revocations
+	parser      *jwt.Parser
 }
 
-// NewVerifier makes a Verifier of what keys signed. The algorithm is the
-// keys'; a token's header cannot choose another.
-func NewVerifier(keys *KeySet, opts TokenOptions) *Verifier {
-	return &Verifier{keys: keys, parser: jwt.NewParser(
+// NewVerifier makes a Verifier of what keys signed and has not been revoked; nil
+// revocations are none. The algorithm is the keys'; a token's header cannot
+// choose another.
+func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Verifier {
+	return &Verifier{keys: keys, revocations: revocations, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{keys.signer.method.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
@@ -101,7 +128,11 @@ func (v *Verifier) Verify(_ context.Context, token string) (Claims, error) {
 	if wire.Sub == "" || wire.Jti == "" || wire.ClientID == "" || wire.Iat == 0 {
 		return Claims{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
 	}
-	return wire.claims(), nil
+	claims := wire.claims()
+	if v.revocations.Revoked(claims) {
+		return Claims{}, fmt.Errorf("%w: it has been revoked", ErrInvalidToken)
+	}
+	return claims, nil
 }
 
 // key finds our key for a token and refuses headers that the parser ignores.

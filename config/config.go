@@ -79,6 +79,11 @@ type Auth struct {
 	Audience        string
 	AccessTTL       time.Duration
 	RefreshTTL      time.Duration
+	RefreshIdle     time.Duration
+	RefreshGrace    time.Duration
+	SessionsPerUser int
+	TicketTTL       time.Duration
+	RevocationPoll  time.Duration
 	HMACSecret      Secret
 	AllowQueryToken bool
 	DeletedMessages string
@@ -103,6 +108,7 @@ type Limits struct {
 	Handshakes            Rate
 	Login                 Rate
 	Register              Rate
+	Sessions              Rate
 	Keys                  int
 	Connections           int
 	ConnectionsPerUser    int
@@ -120,6 +126,7 @@ type Presence struct {
 
 // Socket is about the life of a WebSocket connection.
 type Socket struct {
+	ExpiryNotice time.Duration
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 	WriteTimeout time.Duration
@@ -188,6 +195,11 @@ func Default() Config {
 			Audience:        "gatecast",
 			AccessTTL:       15 * time.Minute,
 			RefreshTTL:      30 * 24 * time.Hour,
+			RefreshIdle:     7 * 24 * time.Hour,
+			RefreshGrace:    10 * time.Second,
+			SessionsPerUser: 100,
+			TicketTTL:       30 * time.Second,
+			RevocationPoll:  300 * time.Millisecond,
 			DeletedMessages: MessagesAnonymise,
 			PasswordMin:     8,
 			HashMemoryKiB:   19 << 10,
@@ -201,6 +213,7 @@ func Default() Config {
 			Handshakes:            Rate{10, 40},
 			Login:                 Rate{0.5, 10},
 			Register:              Rate{0.5, 10},
+			Sessions:              Rate{5, 100},
 			Keys:                  100_000,
 			ConnectionsPerUser:    20,
 			ConnectionsPerAddress: 200,
@@ -211,6 +224,7 @@ func Default() Config {
 		},
 		Presence: Presence{DetailMax: 200},
 		Socket: Socket{
+			ExpiryNotice: 30 * time.Second,
 			PingInterval: 25 * time.Second,
 			PingTimeout:  10 * time.Second,
 			WriteTimeout: 10 * time.Second,
@@ -248,7 +262,12 @@ func (c *Config) settings() []setting {
 		{"auth.issuer", text(&c.Auth.Issuer), "`iss` of our tokens"},
 		{"auth.audience", text(&c.Auth.Audience), "`aud` of our tokens"},
 		{"auth.access_ttl", duration(&c.Auth.AccessTTL), "life of an access token; 5 to 15 minutes are advised"},
-		{"auth.refresh_ttl", duration(&c.Auth.RefreshTTL), "life of a refresh token"},
+		{"auth.refresh_ttl", duration(&c.Auth.RefreshTTL), "life of a session: how long refresh tokens renew each other"},
+		{"auth.refresh_idle", duration(&c.Auth.RefreshIdle), "life of a session that is not refreshed"},
+		{"auth.refresh_grace", duration(&c.Auth.RefreshGrace), "how long a refresh token that was used still answers its successor, for calls that cross and answers that are lost; used later than that, it ends the session; 10s at most"},
+		{"auth.sessions_per_user", integer(&c.Auth.SessionsPerUser), "sessions of an account; one more ends the longest unused"},
+		{"auth.ticket_ttl", duration(&c.Auth.TicketTTL), "life of a ticket for a socket"},
+		{"auth.revocation_poll", duration(&c.Auth.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; under 1s, or their tokens are good for longer than promised"},
 		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the key in data_dir"},
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
@@ -263,6 +282,7 @@ func (c *Config) settings() []setting {
 	list = append(list, rate("limits.handshakes", &c.Limits.Handshakes, "WebSocket handshakes of an address")...)
 	list = append(list, rate("limits.login", &c.Limits.Login, "logins of an address")...)
 	list = append(list, rate("limits.register", &c.Limits.Register, "registrations of an address")...)
+	list = append(list, rate("limits.sessions", &c.Limits.Sessions, "refreshes and logouts of an address")...)
 	return append(list,
 		setting{"limits.keys", integer(&c.Limits.Keys), "users or addresses that each limiter remembers at most; more share buckets"},
 		setting{"limits.connections", integer(&c.Limits.Connections), "sockets in all; 0 is unlimited"},
@@ -273,6 +293,7 @@ func (c *Config) settings() []setting {
 		setting{"limits.violations", integer(&c.Limits.Violations), "refused frames of a socket within 10 s that close it with 4429; 0 never closes"},
 		setting{"limits.queue_bytes", integer(&c.Limits.QueueBytes), "bytes that wait to be sent to a socket; more closes it with 4408; 0 is unlimited"},
 		setting{"presence.detail_max", integer(&c.Presence.DetailMax), "users that one presence list names at most; the count is always whole"},
+		setting{"socket.expiry_notice", duration(&c.Socket.ExpiryNotice), "how long before its token ends a socket is told `expiring`"},
 		setting{"socket.ping_interval", duration(&c.Socket.PingInterval), "time between two pings to a socket"},
 		setting{"socket.ping_timeout", duration(&c.Socket.PingTimeout), "time to answer a ping before the socket is closed"},
 		setting{"socket.write_timeout", duration(&c.Socket.WriteTimeout), "how long a write to a socket may take"},

@@ -41,6 +41,10 @@ func (c *Config) Validate() error {
 		"http.request_timeout": c.HTTP.RequestTimeout,
 		"auth.access_ttl":      c.Auth.AccessTTL,
 		"auth.refresh_ttl":     c.Auth.RefreshTTL,
+		"auth.refresh_idle":    c.Auth.RefreshIdle,
+		"auth.ticket_ttl":      c.Auth.TicketTTL,
+		"auth.revocation_poll": c.Auth.RevocationPoll,
+		"socket.expiry_notice": c.Socket.ExpiryNotice,
 		"socket.ping_interval": c.Socket.PingInterval,
 		"socket.ping_timeout":  c.Socket.PingTimeout,
 		"socket.write_timeout": c.Socket.WriteTimeout,
@@ -49,6 +53,8 @@ func (c *Config) Validate() error {
 		v.require(d > 0, key, "is %v; it must be above 0", d)
 	}
 	v.require(c.Auth.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", c.Auth.AccessTTL)
+	v.require(c.Auth.RefreshGrace >= 0 && c.Auth.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", c.Auth.RefreshGrace)
+	v.require(c.Auth.SessionsPerUser >= 1 && c.Auth.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", c.Auth.SessionsPerUser)
 	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
 	v.require(c.Auth.Issuer != "", "auth.issuer", "is empty")
 	v.require(c.Auth.Audience != "", "auth.audience", "is empty")
@@ -76,6 +82,7 @@ func (v *validation) limits(l Limits) {
 		"limits.handshakes": l.Handshakes,
 		"limits.login":      l.Login,
 		"limits.register":   l.Register,
+		"limits.sessions":   l.Sessions,
 	} {
 		v.require(r.Rate == 0 || r.Rate >= 1e-6 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0, or 1e-6 to 1e9", r.Rate)
 		v.require(r.Rate == 0 || r.Burst >= MessageCost && r.Burst <= 1e9, key+".burst", "is %d; it must be %d to 1e9, or nothing would ever pass (a rate of 0 switches the limiter off)", r.Burst, MessageCost)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/middleware"
-	"github.com/gatecast/gatecast/ws"
 )
 
 // credentials is what register and login take.
@@ -26,14 +25,6 @@ type accountBody struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// grantBody is a login's answer (RFC 6749, 5.1).
-type grantBody struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int    `json:"expires_in"` // seconds
-	RefreshToken string `json:"refresh_token"`
-}
-
 func register(accounts *auth.Accounts, body jsonBody) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		var in credentials
@@ -45,24 +36,6 @@ func register(accounts *auth.Accounts, body jsonBody) fiber.Handler {
 			return err
 		}
 		return c.Status(http.StatusCreated).JSON(bodyOf(account))
-	}
-}
-
-func login(accounts *auth.Accounts, body jsonBody) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		var in credentials
-		if err := body.decode(c, &in); err != nil {
-			return err
-		}
-		grant, err := accounts.Login(c.UserContext(), in.Username, in.Password)
-		if err != nil {
-			return err
-		}
-		return c.JSON(grantBody{
-			AccessToken: grant.AccessToken, TokenType: "Bearer",
-			ExpiresIn:    int(grant.Claims.ExpiresAt.Sub(grant.Claims.IssuedAt).Seconds()),
-			RefreshToken: grant.RefreshToken,
-		})
 	}
 }
 
@@ -80,9 +53,32 @@ func me(accounts *auth.Accounts) fiber.Handler {
 	}
 }
 
-// deleteMe forgets the account and ends its sockets. What becomes of its
-// messages is configured.
-func deleteMe(accounts *auth.Accounts, hub *ws.Hub) fiber.Handler {
+// changePassword gives the bearer's account another password and ends its other
+// sessions.
+func changePassword(accounts *auth.Accounts, body jsonBody) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		var in struct {
+			CurrentPassword string `json:"current_password"`
+			NewPassword     string `json:"new_password"`
+		}
+		if err := body.decode(c, &in); err != nil {
+			return err
+		}
+		claims, _ := middleware.ClaimsOf(c)
+		err := accounts.ChangePassword(c.UserContext(), claims.Subject, in.CurrentPassword, in.NewPassword, claims.SessionID)
+		if errors.Is(err, auth.ErrNotFound) {
+			return auth.ErrInvalidToken // its account is gone
+		}
+		if err != nil {
+			return err
+		}
+		c.Status(http.StatusNoContent)
+		return nil
+	}
+}
+
+// deleteMe forgets the account. What becomes of its messages is configured.
+func deleteMe(accounts *auth.Accounts) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		claims, _ := middleware.ClaimsOf(c)
 		err := accounts.Delete(c.UserContext(), claims.Subject)
@@ -92,7 +88,7 @@ func deleteMe(accounts *auth.Accounts, hub *ws.Hub) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		hub.CloseUser(claims.Subject, ws.CloseUnauthorized, "the account is deleted")
+		dropCookie(c)
 		c.Status(http.StatusNoContent)
 		return nil
 	}

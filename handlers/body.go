@@ -39,6 +39,14 @@ func (b jsonBody) decode(c *fiber.Ctx, v any) error {
 	return decodeStrictly(data, v)
 }
 
+// decodeOptional is decode for a route that a request without a body may call.
+func (b jsonBody) decodeOptional(c *fiber.Ctx, v any) error {
+	if header := &c.Context().Request.Header; header.ContentLength() == 0 && len(header.ContentType()) == 0 {
+		return nil
+	}
+	return b.decode(c, v)
+}
+
 // decodeStrictly reads one JSON object into v, without fields that v does not
 // know and with nothing behind it.
 func decodeStrictly(data []byte, v any) error {

@@ -39,6 +39,12 @@ var codes = []struct {
 	{middleware.ErrQueryToken, http.StatusUnauthorized, "query_token"},
 	{middleware.ErrManyTokens, http.StatusBadRequest, "many_tokens"},
 	{auth.ErrInvalidToken, http.StatusUnauthorized, "invalid_token"},
+	{auth.ErrInvalidTicket, http.StatusUnauthorized, "invalid_ticket"},
+	{errNoRefreshToken, http.StatusUnauthorized, "no_token"},
+	{auth.ErrDisabled, http.StatusForbidden, "account_disabled"},
+	{middleware.ErrNoSession, http.StatusForbidden, "no_session"},
+	{errNoSuchSession, http.StatusNotFound, "not_found"},
+	{errHTTPSRequired, http.StatusBadRequest, "https_required"},
 	{auth.ErrBadCredentials, http.StatusUnauthorized, "bad_credentials"},
 	{auth.ErrUsernameTaken, http.StatusConflict, "username_taken"},
 	{auth.ErrBusy, http.StatusServiceUnavailable, "busy"},
@@ -155,6 +161,10 @@ func detailOf(err error) string {
 	switch {
 	case errors.Is(err, auth.ErrInvalidToken):
 		return "the token is not valid here or has expired; log in again" // why is nobody's business
+	case errors.Is(err, auth.ErrInvalidTicket):
+		return "the ticket is not good: one lets one socket in, within seconds, from the origin that asked for it; ask for another with POST /ws/ticket"
+	case errors.Is(err, auth.ErrDisabled):
+		return "this account is disabled; ask whoever runs this server"
 	case errors.Is(err, auth.ErrBadCredentials):
 		return "wrong username or password"
 	case errors.Is(err, auth.ErrUsernameTaken):
@@ -211,7 +221,7 @@ func setErrorHeaders(c *fiber.Ctx, err error, p problem) {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer error="insufficient_scope"`)
 	case p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests:
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(retrySoon))
-	case p.Code == "invalid_token":
+	case p.Code == "invalid_token" || p.Code == "invalid_ticket":
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
 	case p.Code == "no_token" || p.Code == "query_token":
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")

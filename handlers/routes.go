@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Accounts *auth.Accounts
 	Verifier *auth.Verifier
+	Tickets  *auth.Tickets
 	Hub      *ws.Hub
 	Gate     *middleware.Gate
 	Ready    func(context.Context) error // nil error: requests can be served
@@ -35,10 +36,10 @@ type Options struct {
 	Origins        middleware.Origins
 	TrustedProxies []netip.Prefix
 
-	LoginRate, RegisterRate ratelimit.Rate
-	Logins, Registrations   *ratelimit.Keyed // by address
-	MessageRate             ratelimit.Rate
-	Users                   *ratelimit.Keyed // messages and bytes, by user; the Gate's own
+	LoginRate, RegisterRate, SessionRate ratelimit.Rate
+	Logins, Registrations, SessionUses   *ratelimit.Keyed // by address
+	MessageRate                          ratelimit.Rate
+	Users                                *ratelimit.Keyed // messages and bytes, by user; the Gate's own
 
 	ReadTimeout, WriteTimeout, IdleTimeout, RequestTimeout time.Duration
 
@@ -78,12 +79,21 @@ func New(o Options) *fiber.App {
 	noStore := middleware.NoStore()
 	bearer := middleware.Bearer(o.Verifier)
 	body := jsonBody{limit: o.BodyBytes}
+	loggedIn := middleware.LoggedIn()
 	perUser := middleware.MessageLimit(o.MessageRate, o.Users)
+	perUse := middleware.RateLimit("sessions", o.SessionRate, o.SessionUses)
+	logins := sessions{o.Accounts, o.Verifier, o.Origins, body, o.Logger}
 
 	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, body))
-	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), login(o.Accounts, body))
-	app.Get("/me", noStore, bearer, me(o.Accounts))
-	app.Delete("/me", noStore, bearer, perUser, deleteMe(o.Accounts, o.Hub))
+	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), logins.login)
+	app.Post("/refresh", noStore, perUse, logins.refresh)
+	app.Post("/logout", noStore, perUse, logins.logout)
+	app.Get("/sessions", noStore, bearer, perUser, loggedIn, logins.list)
+	app.Delete("/sessions/:session", noStore, bearer, perUser, loggedIn, logins.end)
+	app.Get("/me", noStore, bearer, perUser, me(o.Accounts))
+	app.Put("/me/password", noStore, bearer, perUser, loggedIn, changePassword(o.Accounts, body))
+	app.Delete("/me", noStore, bearer, perUser, loggedIn, deleteMe(o.Accounts))
+	app.Post("/ws/ticket", noStore, bearer, perUser, ticket(o.Tickets))
 	app.Get("/channels", noStore, bearer, perUser, channels(o.Hub))
 	app.Get("/channels/:channel/messages", noStore, bearer, perUser, messages(o.Hub))
 	app.Post("/channels/:channel/messages", noStore, bearer, perUser, publish(o.Hub, newMessageBody(o.MessageBytes)))

@@ -19,18 +19,39 @@ type Verifier interface {
 // leaves its claims for those behind.
 func Bearer(verifier Verifier) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		tokens := bearerHeaders(c)
-		switch {
-		case len(tokens) == 0:
-			return ErrNoToken
-		case len(tokens) > 1:
-			return ErrManyTokens
-		}
-		claims, err := verifier.Verify(c.UserContext(), tokens[0])
-		if err != nil {
+		if err := Authenticate(c, verifier); err != nil {
 			return err
 		}
-		c.Locals(localClaims, claims)
+		return c.Next()
+	}
+}
+
+// Authenticate is Bearer for a handler that only sometimes asks for a token.
+func Authenticate(c *fiber.Ctx, verifier Verifier) error {
+	tokens := bearerHeaders(c)
+	switch {
+	case len(tokens) == 0:
+		return ErrNoToken
+	case len(tokens) > 1:
+		return ErrManyTokens
+	}
+	claims, err := verifier.Verify(c.UserContext(), tokens[0])
+	if err != nil {
+		return err
+	}
+	c.Locals(localClaims, claims)
+	return nil
+}
+
+// LoggedIn stands behind Bearer and lets through whose token comes from a login
+// here.
+func LoggedIn() fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if claims, ok := ClaimsOf(c); !ok {
+			return ErrNoToken
+		} else if claims.SessionID == "" {
+			return ErrNoSession
+		}
 		return c.Next()
 	}
 }

@@ -20,7 +20,10 @@ var (
 	// ErrForeignOrigin: a page of another site wants in.
 	ErrForeignOrigin = errors.New("this origin is not allowed; an operator can add it to http.origins, or name the proxy in http.trusted_proxies where one speaks https for this server")
 	// ErrCookieAlone: a cookie without an Origin proves nothing.
-	ErrCookieAlone = errors.New("a cookie without an Origin header does not let anyone in")
+	ErrCookieAlone = errors.New("a cookie without an Origin header does not let anyone in; where this is no browser, send a token, or X-Gatecast: 1 with the cookie")
+	// ErrNoSession: a route about login sessions was called with a token that
+	// belongs to none: a service's, or another issuer's.
+	ErrNoSession = errors.New("this token belongs to no login here, so there is no session or account behind it")
 	// ErrDraining: the server is about to stop.
 	ErrDraining = errors.New("the server is stopping; connect again in a moment")
 	// ErrFull: the server has as many sockets as it may.

@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 	"github.com/valyala/fasthttp"
 
+	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
 )
 
@@ -22,6 +25,8 @@ const (
 	bearerProtocol = "bearer."
 	// queryToken is the URL parameter that carries a token where allowed.
 	queryToken = "access_token"
+	// queryTicket is the URL parameter that carries a page's ticket.
+	queryTicket = "ticket"
 )
 
 // GateOptions are what the gate asks of those who come.
@@ -29,6 +34,7 @@ type GateOptions struct {
 	Protocol        string // the subprotocol that we speak
 	Origins         Origins
 	Verifier        Verifier
+	Tickets         Tickets
 	AllowQueryToken bool
 	Draining        func() bool
 
@@ -39,6 +45,11 @@ type GateOptions struct {
 	Connections           int // sockets in all; 0 is unlimited
 	ConnectionsPerUser    int
 	ConnectionsPerAddress int
+}
+
+// Tickets tell whom a ticket lets in, once.
+type Tickets interface {
+	Spend(ctx context.Context, ticket, origin string) (auth.Claims, error)
 }
 
 // Gate stands before a WebSocket. In this order: is the server going on, does
@@ -118,17 +129,29 @@ func (g *Gate) origin(c *fiber.Ctx) error {
 }
 
 func (g *Gate) credential(c *fiber.Ctx) error {
-	token, err := g.token(c)
-	if err != nil {
-		return err
-	}
-	claims, err := g.opts.Verifier.Verify(c.UserContext(), token)
+	claims, err := g.bearer(c)
 	if err != nil {
 		return err
 	}
 	c.Locals(localClaims, claims)
 	g.strip(c)
 	return c.Next()
+}
+
+// bearer tells whom the handshake's one credential lets in.
+func (g *Gate) bearer(c *fiber.Ctx) (auth.Claims, error) {
+	token, err := g.token(c)
+	ticket := utils.CopyString(c.Query(queryTicket))
+	if ticket != "" {
+		if err == nil || errors.Is(err, ErrManyTokens) {
+			return auth.Claims{}, ErrManyTokens
+		}
+		return g.opts.Tickets.Spend(c.UserContext(), ticket, utils.CopyString(c.Get(fiber.HeaderOrigin)))
+	}
+	if err != nil {
+		return auth.Claims{}, err
+	}
+	return g.opts.Verifier.Verify(c.UserContext(), token)
 }
 
 // strip takes the token out of the request: what is upgraded keeps its headers

@@ -35,8 +35,8 @@ func ClaimsOf(c *fiber.Ctx) (auth.Claims, bool) {
 	return claims, ok
 }
 
-// isSecure tells whether the client speaks https, to us or to a trusted proxy.
-func isSecure(c *fiber.Ctx) bool {
+// IsSecure tells whether the client speaks https, to us or to a trusted proxy.
+func IsSecure(c *fiber.Ctx) bool {
 	secure, _ := c.Locals(localSecure).(bool)
 	return secure
 }

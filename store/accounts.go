@@ -28,7 +28,7 @@ func (d *DB) CreateAccount(ctx context.Context, a auth.Account) error {
 	return nil
 }
 
-const selectAccount = `SELECT id, username, password_hash, role, created_at FROM accounts `
+const selectAccount = `SELECT id, username, password_hash, role, created_at, disabled_at FROM accounts `
 
 // AccountByUsername implements auth.Store.
 func (d *DB) AccountByUsername(ctx context.Context, username string) (auth.Account, error) {
@@ -42,55 +42,106 @@ func (d *DB) AccountByID(ctx context.Context, id string) (auth.Account, error) {
 
 func scanAccount(row *sql.Row) (auth.Account, error) {
 	var a auth.Account
-	var created int64
-	err := row.Scan(&a.ID, &a.Username, &a.PasswordHash, &a.Role, &created)
+	var created, disabled int64
+	err := row.Scan(&a.ID, &a.Username, &a.PasswordHash, &a.Role, &created, &disabled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return auth.Account{}, auth.ErrNotFound
 	}
-	a.CreatedAt = time.UnixMilli(created).UTC()
+	a.CreatedAt, a.DisabledAt = fromMilli(created), fromMilli(disabled)
 	return a, unavailable("reading an account", err)
 }
 
-// SetPasswordHash implements auth.Store.
-func (d *DB) SetPasswordHash(ctx context.Context, id, hash string) error {
-	_, err := d.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, id)
+// RenewPasswordHash implements auth.Store.
+func (d *DB) RenewPasswordHash(ctx context.Context, id, old, renewed string) error {
+	_, err := d.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3`, renewed, id, old)
 	return unavailable("keeping a password hash", err)
 }
 
-// CreateSession implements auth.Store.
-func (d *DB) CreateSession(ctx context.Context, session auth.Session) error {
-	return unavailable("keeping a session", inTx(ctx, d.write, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at < $1`, session.CreatedAt.UnixMilli()); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx,
-			`INSERT INTO sessions (id, account_id, refresh_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-			session.ID, session.AccountID, session.RefreshHash[:], session.CreatedAt.UnixMilli(), session.ExpiresAt.UnixMilli())
-		return err
-	}))
+// ChangePassword implements auth.Store.
+func (d *DB) ChangePassword(ctx context.Context, hash string, e auth.Ending) ([]string, error) {
+	return d.change(ctx, e, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, e.AccountID)
+}
+
+// ChangeRole implements auth.Store.
+func (d *DB) ChangeRole(ctx context.Context, role string, e auth.Ending) ([]string, error) {
+	return d.change(ctx, e, `UPDATE accounts SET role = $1 WHERE id = $2`, role, e.AccountID)
+}
+
+// Disable implements auth.Store.
+func (d *DB) Disable(ctx context.Context, e auth.Ending) ([]string, error) {
+	return d.change(ctx, e, `UPDATE accounts SET disabled_at = $1 WHERE id = $2`, e.At.UnixMilli(), e.AccountID)
+}
+
+// Enable implements auth.Store.
+func (d *DB) Enable(ctx context.Context, id string) error {
+	return unavailable("enabling an account", changeOne(ctx, d.write, `UPDATE accounts SET disabled_at = 0 WHERE id = $1`, id))
 }
 
 // DeleteAccount implements auth.Store. The Log goes through the messages.
-func (d *DB) DeleteAccount(ctx context.Context, id string, e auth.Erasure) error {
+func (d *DB) DeleteAccount(ctx context.Context, removeMessages bool, e auth.Ending) (ended []string, err error) {
 	remove := 0
-	if e.Remove {
+	if removeMessages {
 		remove = 1
 	}
-	return unavailable("deleting an account", inTx(ctx, d.write, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
-		if err != nil {
+	err = inTx(ctx, d.write, func(tx *sql.Tx) error {
+		// Whoever opens a session at the same time is waited for: the account takes
+		// its sessions along, and those must be written down as revoked first.
+		if _, err := texts(ctx, tx, `SELECT id FROM accounts WHERE id = $1`+d.driver.forUpdate, e.AccountID); err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil {
+		if ended, err = endSessions(ctx, tx, e); err != nil {
 			return err
-		} else if n == 0 {
-			return auth.ErrNotFound
+		}
+		if err := changeOne(ctx, tx, `DELETE FROM accounts WHERE id = $1`, e.AccountID); err != nil {
+			return err
 		}
 		_, err = tx.ExecContext(ctx,
 			`INSERT INTO erasures (user_id, remove, next_id, due_at, until_at) VALUES ($1, $2, 0, $3, $4)`,
-			id, remove, e.At.UnixMilli(), e.TokensEnd.UnixMilli())
+			e.AccountID, remove, e.At.UnixMilli(), e.TokensEnd.UnixMilli())
 		return err
-	}))
+	})
+	return ended, unavailable("deleting an account", err)
+}
+
+// change runs a statement that changes the account that e names, and ends its
+// sessions. The account comes first: whoever opens a session at the same time
+// waits for it, and then sees what it has become.
+func (d *DB) change(ctx context.Context, e auth.Ending, statement string, args ...any) (ended []string, err error) {
+	err = inTx(ctx, d.write, func(tx *sql.Tx) error {
+		if err := changeOne(ctx, tx, statement, args...); err != nil {
+			return err
+		}
+		ended, err = endSessions(ctx, tx, e)
+		return err
+	})
+	return ended, unavailable("changing an account", err)
+}
+
+// execer is a pool or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// changeOne runs a statement about one row; auth.ErrNotFound where there is none.
+func changeOne(ctx context.Context, db execer, statement string, args ...any) error {
+	result, err := db.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return auth.ErrNotFound
+	}
+	return nil
+}
+
+// fromMilli is the time that is kept as Unix milliseconds; 0 is none.
+func fromMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // unavailable is what becomes of a database's own error.

@@ -468,11 +468,11 @@ func TestLogErasesDeletedAccounts(t *testing.T) {
 				last = l.append(m)
 			}
 			<-last
-			erasure := auth.Erasure{Remove: remove, At: c.now(), TokensEnd: c.now().Add(time.Hour)}
-			if err := l.db.DeleteAccount(t.Context(), user, erasure); err != nil {
+			ending := auth.Ending{AccountID: user, At: c.now(), TokensEnd: c.now().Add(time.Hour)}
+			if _, err := l.db.DeleteAccount(t.Context(), remove, ending); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.db.DeleteAccount(t.Context(), user, erasure); !errors.Is(err, auth.ErrNotFound) {
+			if _, err := l.db.DeleteAccount(t.Context(), remove, ending); !errors.Is(err, auth.ErrNotFound) {
 				t.Errorf("again: %v", err)
 			}
 			if _, err := l.db.AccountByID(t.Context(), user); !errors.Is(err, auth.ErrNotFound) {

@@ -44,7 +44,7 @@ func newChannel(name string, keeps bool) *channel {
 // add makes s a member, and tells the others with crossing where s is its
 // user's first connection here. The caller holds mu.
 func (c *channel) add(s *Session, crossing []byte) *member {
-	if c.occupants.enter(s.claims.Subject, s.claims.Username) {
+	if c.occupants.enter(s.Claims().Subject, s.Claims().Username) {
 		c.send(crossing, "")
 	}
 	m := &member{session: s, channel: c}
@@ -59,7 +59,7 @@ func (c *channel) remove(m *member, crossing []byte) {
 	defer c.mu.Unlock()
 	m.gone = true
 	delete(c.members, m.session)
-	if c.occupants.exit(m.session.claims.Subject) {
+	if c.occupants.exit(m.session.Claims().Subject) {
 		c.send(crossing, "")
 	}
 }

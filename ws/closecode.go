@@ -1,7 +1,6 @@
 package ws
 
-// Close codes decide whether and how a client comes back. 4401 is reserved for
-// tokens that end while a socket is open.
+// Close codes decide whether and how a client comes back.
 const (
 	CloseNormal       = 1000 // the client said goodbye
 	CloseProtocol     = 1002 // a frame broke RFC 6455
@@ -10,7 +9,7 @@ const (
 	CloseInternal     = 1011 // our mistake: come back with back-off
 	CloseRestart      = 1012 // the server stops: come back with jitter
 	CloseTryLater     = 1013 // overload: come back with jitter
-	CloseUnauthorized = 4401 // stop until there is a new token
+	CloseUnauthorized = 4401 // the token has ended: stop until there is a new one
 	CloseForbidden    = 4403 // stop
 	CloseTooSlow      = 4408 // too slow to read or to answer: back off
 	CloseOverLimit    = 4429 // kept on over the limit: back off

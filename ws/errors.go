@@ -13,6 +13,7 @@ const (
 	CodeForbidden         = "forbidden"          // a rule, named in the message, refuses
 	CodeNotSubscribed     = "not_subscribed"     // unsubscribe without a subscription
 	CodeSubscriptionLimit = "subscription_limit" // too many channels on one socket
+	CodeInvalidToken      = "invalid_token"      // refresh with a token that cannot take the old one's place
 	CodeRateLimited       = "rate_limited"       // wait retryAfterMs
 	CodeBusy              = "busy"               // the log's queue is full; wait retryAfterMs
 	CodeUnavailable       = "unavailable"        // the server's fault; try again later

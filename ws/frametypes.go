@@ -28,6 +28,7 @@ func protocolFrames() map[string]FrameType {
 		TypeTyping:      {Cost: costTyping, Handle: handleTyping},
 		TypePresence:    {Cost: costMessage, Handle: handlePresence},
 		TypeHistory:     {Cost: costMessage, Handle: handleHistory},
+		TypeRefresh:     {Cost: costMessage, Handle: handleRefresh},
 		TypePing:        {Cost: costPing, Forgiving: true, Handle: handlePing},
 	}
 }
@@ -109,7 +110,7 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 	if in.Channel == "" {
 		in.Channel = DefaultChannel
 	}
-	if err := s.hub.opts.Rules.Allow(ActionPublish, in.Channel, s.claims); err != nil {
+	if err := s.hub.opts.Rules.Allow(ActionPublish, in.Channel, s.Claims()); err != nil {
 		return err
 	}
 	at := timestamp(s.hub.opts.Now())
@@ -127,7 +128,7 @@ func handlePresence(_ context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	presence, err := s.hub.Presence(in.Channel, s.claims)
+	presence, err := s.hub.Presence(in.Channel, s.Claims())
 	if err != nil {
 		return err
 	}

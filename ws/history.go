@@ -75,7 +75,7 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&q); err != nil {
 		return err
 	}
-	span, err := s.hub.mayRead(s.claims, q)
+	span, err := s.hub.mayRead(s.Claims(), q)
 	if err != nil {
 		return err
 	}

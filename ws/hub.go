@@ -35,6 +35,14 @@ type Options struct {
 	DetailMax     int            // users that a presence list names
 	Messages      ratelimit.Rate // told to clients; Entry.Limiter enforces it
 
+	// Verifier tells what the tokens say that clients renew theirs with; nil takes
+	// none.
+	Verifier Verifier
+	// Revoked tells whether a token that was let in is not good any more; nil is
+	// never. What is revoked later is for CloseSessions.
+	Revoked      func(auth.Claims) bool
+	ExpiryNotice time.Duration // between the warning and a token's end
+
 	PingInterval time.Duration // between pings
 	PingTimeout  time.Duration // for the answer; below PingInterval
 	WriteTimeout time.Duration // of one write
@@ -136,9 +144,9 @@ func NewHub(opts Options) (*Hub, error) {
 // reads or writes it any more.
 func (h *Hub) Serve(conn net.Conn, entry Entry) {
 	s := newSession(h, conn, entry)
-	if !h.add(s) {
+	if code, reason := h.add(s); code != 0 {
 		s.release()
-		s.Close(CloseRestart, reasonRestart)
+		s.Close(code, reason)
 		s.writeLoop()
 		s.cancel()
 		return
@@ -147,15 +155,21 @@ func (h *Hub) Serve(conn net.Conn, entry Entry) {
 	s.run()
 }
 
-func (h *Hub) add(s *Session) bool {
+// add answers a close code where the session cannot be let in. Whether its token
+// has been revoked is looked at where CloseSessions sees it already or not yet:
+// one of them finds it.
+func (h *Hub) add(s *Session) (code int, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
-		return false
+	switch {
+	case h.draining:
+		return CloseRestart, reasonRestart
+	case h.opts.Revoked != nil && h.opts.Revoked(s.Claims()):
+		return CloseUnauthorized, ReasonEnded
 	}
 	h.running.Add(1)
 	h.sessions[s] = struct{}{}
-	return true
+	return 0, ""
 }
 
 func (h *Hub) remove(s *Session) {
@@ -191,23 +205,24 @@ func (h *Hub) roomBytes() int {
 	return h.opts.QueueBytes / 4
 }
 
-// CloseUser closes all sessions of a user.
-func (h *Hub) CloseUser(userID string, code int, reason string) {
-	for _, s := range h.sessionsOf(userID) {
+// CloseSessions closes all sessions whose token says something that about holds
+// for.
+func (h *Hub) CloseSessions(about func(auth.Claims) bool, code int, reason string) {
+	for _, s := range h.sessionsWith(about) {
 		s.Close(code, reason)
 	}
 }
 
-func (h *Hub) sessionsOf(userID string) []*Session {
+func (h *Hub) sessionsWith(about func(auth.Claims) bool) []*Session {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	var theirs []*Session
+	var those []*Session
 	for s := range h.sessions {
-		if s.claims.Subject == userID {
-			theirs = append(theirs, s)
+		if about(s.Claims()) {
+			those = append(those, s)
 		}
 	}
-	return theirs
+	return those
 }
 
 // Sessions is how many sessions there are.
@@ -223,6 +238,9 @@ func (h *Hub) Draining() bool {
 	defer h.mu.RUnlock()
 	return h.draining
 }
+
+// ReasonEnded is said to sockets whose login has ended.
+const ReasonEnded = "this session has ended; log in again"
 
 const (
 	reasonRestart = "the server restarts"

@@ -23,6 +23,7 @@ const (
 	TypeTyping      = "typing"
 	TypePresence    = "presence" // also the reply
 	TypeHistory     = "history"  // also the reply
+	TypeRefresh     = "refresh"
 	TypePing        = "ping"
 )
 
@@ -36,6 +37,8 @@ const (
 	TypeRemoved      = "removed" // stands where a message was
 	TypeUserJoined   = "user_joined"
 	TypeUserLeft     = "user_left"
+	TypeExpiring     = "expiring"
+	TypeRefreshed    = "refreshed"
 	TypePong         = "pong"
 	TypeError        = "error"
 )
@@ -157,6 +160,13 @@ func (a *ackFrame) frame() []byte {
 		b = append(b, `,"duplicate":true`...)
 	}
 	return seal(wire.OpText, append(b, '}'))
+}
+
+// expiryFrame is expiring and refreshed.
+type expiryFrame struct {
+	Type      string          `json:"type"`
+	ID        json.RawMessage `json:"id,omitempty"`
+	ExpiresAt timestamp       `json:"expiresAt"`
 }
 
 // replyFrame is a reply that says no more than that: unsubscribed, pong.

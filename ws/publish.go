@@ -14,7 +14,7 @@ import (
 // of size refuse, or one of the Log's.
 func (s *Session) Publish(ctx context.Context, m Message) (Receipt, error) {
 	m.Sender = s.sender()
-	return s.hub.publishAndWait(ctx, s.claims, m)
+	return s.hub.publishAndWait(ctx, s.Claims(), m)
 }
 
 // Publish sends m to everyone in its channel, from the bearer of claims, who
@@ -56,7 +56,7 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 	if err := s.answers.add(ctx); err != nil {
 		return err
 	}
-	err := s.hub.publish(ctx, s.claims, m, func(r Receipt, err error) {
+	err := s.hub.publish(ctx, s.Claims(), m, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {
 		case err != nil:

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,6 +18,14 @@ const (
 	ActionPresence  Action = "see presence"
 	ActionRead      Action = "read history"
 )
+
+// capabilityOf is what a token calls an action.
+var capabilityOf = map[Action]string{
+	ActionSubscribe: auth.CapabilitySubscribe,
+	ActionPublish:   auth.CapabilityPublish,
+	ActionPresence:  auth.CapabilityPresence,
+	ActionRead:      auth.CapabilityRead,
+}
 
 // RoleOwner in a rule is the user whose ID is the rest of the channel's name.
 const RoleOwner = "owner"
@@ -64,7 +71,18 @@ func isPattern(s string) bool {
 // Allow answers nil where a rule lets the bearer of claims do action in
 // channel, and otherwise an *Error: bad_channel, or forbidden, which names the
 // rule that refused.
+//
+// Where the token's own capabilities are about the channel, they decide instead,
+// also where no rule is about it.
 func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
+	if claims.Channels != nil {
+		if _, _, err := ParseChannel(channel); err != nil {
+			return err
+		}
+		if pattern, actions, named := claims.Channels.For(channel); named {
+			return allowed(action, channel, pattern, actions)
+		}
+	}
 	pattern, rule, err := r.find(channel)
 	if err != nil {
 		return err
@@ -82,6 +100,18 @@ func (r *Rules) Allow(action Action, channel string, claims auth.Claims) error {
 		who = "nobody"
 	}
 	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("rule %q lets %s %s; you are %s", pattern, who, action, claims.Role)}
+}
+
+// allowed is Allow for the capability that is about the channel.
+func allowed(action Action, channel, pattern string, actions []string) error {
+	if slices.Contains(actions, capabilityOf[action]) {
+		return nil
+	}
+	may := strings.Join(actions, ", ")
+	if may == "" {
+		may = "nothing"
+	}
+	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("your token lets you do in %q: %s; to %s is not among it", pattern, may, action)}
 }
 
 // History is what is kept of a channel; nothing where no rule is about it.
@@ -117,46 +147,3 @@ func (r *Rules) find(channel string) (pattern string, rule Rule, err error) {
 	}
 	return "", Rule{}, &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("no rule is about channel %q, so nobody may use it", channel)}
 }
-
-// visible are the names of channels with history that the bearer of claims may
-// subscribe to, as ranges that do not overlap, in order.
-func (r *Rules) visible(claims auth.Claims) []NameRange {
-	var ranges []NameRange
-	for pattern, rule := range r.byPattern {
-		namespace, wild := strings.CutSuffix(pattern, ":*")
-		roles := rule.Allow[ActionSubscribe]
-		own := namespace + ":" + claims.Subject
-		switch {
-		case !rule.History.Keeps():
-		case !wild && r.Allow(ActionSubscribe, pattern, claims) == nil:
-			ranges = append(ranges, only(pattern))
-		case wild && claims.Role != RoleOwner && slices.Contains(roles, claims.Role):
-			ranges = append(ranges, r.namespace(namespace)...)
-		case wild && slices.Contains(roles, RoleOwner) && !r.isExact(own):
-			ranges = append(ranges, only(own))
-		}
-	}
-	slices.SortFunc(ranges, func(a, b NameRange) int { return strings.Compare(a.From, b.From) })
-	return ranges
-}
-
-// namespace is the names that a namespace's pattern is about: all but those
-// with a rule of their own.
-func (r *Rules) namespace(namespace string) (ranges []NameRange) {
-	from := namespace + ":"
-	for _, name := range slices.Sorted(maps.Keys(r.byPattern)) {
-		if strings.HasPrefix(name, namespace+":") && r.isExact(name) {
-			ranges = append(ranges, NameRange{from, name})
-			from = only(name).To
-		}
-	}
-	return append(ranges, NameRange{from, namespace + ";"}) // ; comes behind :
-}
-
-func (r *Rules) isExact(name string) bool {
-	_, ok := r.byPattern[name]
-	return ok && !strings.HasSuffix(name, ":*")
-}
-
-// only is the range of one name: no name goes on with a control character.
-func only(name string) NameRange { return NameRange{name, name + "\x01"} }

@@ -27,7 +27,6 @@ type Session struct {
 	// static after construction
 	hub      *Hub
 	clientID string
-	claims   auth.Claims
 	limiter  *ratelimit.Limiter
 	net      net.Conn // the raw connection; written by writeLoop, deadlines by all
 	out      *outbox
@@ -39,6 +38,9 @@ type Session struct {
 	in         *inbox
 	members    map[string]*member // by channel
 	violations violations
+
+	claims atomic.Pointer[auth.Claims] // replaced by readLoop when the client shows a newer token
+	expiry expiry
 
 	replays replays // of members that are behind
 	answers answers // that publishes still wait for
@@ -55,12 +57,13 @@ func newSession(h *Hub, conn net.Conn, e Entry) *Session {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
-		hub: h, clientID: rand.Text(), claims: e.Claims, limiter: e.Limiter,
+		hub: h, clientID: rand.Text(), limiter: e.Limiter,
 		net: rawConn(conn), out: newOutbox(h.opts.QueueBytes), release: e.Release,
 		ctx: ctx, cancel: cancel,
 		members:    make(map[string]*member),
 		violations: violations{limit: h.opts.Violations},
 	}
+	s.claims.Store(&e.Claims)
 	s.in = newInbox(hearing{conn, s}, h.opts.MessageBytes)
 	return s
 }
@@ -96,7 +99,7 @@ func rawConn(conn net.Conn) net.Conn {
 func (s *Session) ClientID() string { return s.clientID }
 
 // Claims are what the user's token says.
-func (s *Session) Claims() auth.Claims { return s.claims }
+func (s *Session) Claims() auth.Claims { return *s.claims.Load() }
 
 // Reply answers f with a frame of the given type: the members of fields, and
 // f's id where it has one.
@@ -133,7 +136,7 @@ func (s *Session) Close(code int, reason string) {
 
 func (s *Session) finish(code int, reason string, flush bool) {
 	if s.out.finish(closeFrame(code, reason), flush) {
-		s.hub.opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.claims.Subject, "code", code, "reason", reason)
+		s.hub.opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.Claims().Subject, "code", code, "reason", reason)
 		deadline := time.Now().Add(s.hub.opts.CloseTimeout)
 		_ = s.net.SetDeadline(deadline)                   // an error means that it is closed
 		time.AfterFunc(s.hub.opts.CloseTimeout, s.cancel) // for a handler that waits
@@ -162,6 +165,8 @@ func (s *Session) send(v any) { s.push(wireFrame(wire.OpText, encode(v))) }
 // conn goes back to a pool then.
 func (s *Session) run() {
 	defer s.cancel()
+	s.awaitExpiry()
+	defer s.expiry.stop()
 	var writer sync.WaitGroup
 	writer.Go(s.writeLoop)
 	broken := s.farewell(s.live())
@@ -217,7 +222,7 @@ func (s *Session) greet() bool {
 func (s *Session) turnAway(err error) {
 	told, internal := AsError(err)
 	if internal {
-		s.hub.opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.claims.Subject, "error", err)
+		s.hub.opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.Claims().Subject, "error", err)
 		s.Close(CloseTryLater, told.Message)
 		return
 	}
@@ -236,8 +241,8 @@ func (s *Session) welcome() welcomeFrame {
 	o := &s.hub.opts
 	return welcomeFrame{
 		Type: TypeWelcome, Sender: s.sender(),
-		Message:     fmt.Sprintf("Welcome, %s!", s.claims.Username),
-		ExpiresAt:   timestamp(s.claims.ExpiresAt),
+		Message:     fmt.Sprintf("Welcome, %s!", s.Claims().Username),
+		ExpiresAt:   timestamp(s.Claims().ExpiresAt),
 		HeartbeatMs: o.PingInterval.Milliseconds(),
 		Limits: limits{
 			MessageBytes: o.MessageBytes, Subscriptions: o.Subscriptions,
@@ -247,7 +252,7 @@ func (s *Session) welcome() welcomeFrame {
 }
 
 func (s *Session) sender() Sender {
-	return Sender{ClientID: s.clientID, UserID: s.claims.Subject, Username: s.claims.Username}
+	return Sender{ClientID: s.clientID, UserID: s.Claims().Subject, Username: s.Claims().Username}
 }
 
 // readLoop reads until the connection ends, and answers why it did.
@@ -331,7 +336,7 @@ func (s *Session) refuse(f Frame, err error) {
 	}
 	told, internal := AsError(err)
 	if internal {
-		s.hub.opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.claims.Subject, "error", err)
+		s.hub.opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.Claims().Subject, "error", err)
 	}
 	s.send(errorFrame{
 		Type: TypeError, Code: told.Code, Message: told.Message, ID: f.ID, Channel: told.Channel,

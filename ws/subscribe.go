@@ -48,7 +48,7 @@ func (s *Session) subscribe(ctx context.Context, in subscription) error {
 		return err
 	}
 	if in.Since != nil || in.Last != nil {
-		if err := s.hub.opts.Rules.Allow(ActionRead, in.Channel, s.claims); err != nil {
+		if err := s.hub.opts.Rules.Allow(ActionRead, in.Channel, s.Claims()); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (s *Session) subscribe(ctx context.Context, in subscription) error {
 
 // maySubscribe asks the rules and the hook.
 func (s *Session) maySubscribe(ctx context.Context, name string) error {
-	if err := s.hub.opts.Rules.Allow(ActionSubscribe, name, s.claims); err != nil {
+	if err := s.hub.opts.Rules.Allow(ActionSubscribe, name, s.Claims()); err != nil {
 		return err
 	}
 	if hook := s.hub.opts.Hooks.Subscribe; hook != nil {
@@ -139,7 +139,7 @@ func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte
 }
 
 func (s *Session) may(action Action, channel string) bool {
-	return s.hub.opts.Rules.Allow(action, channel, s.claims) == nil
+	return s.hub.opts.Rules.Allow(action, channel, s.Claims()) == nil
 }
 
 // find looks where a subscription begins. It never is ahead of the channel.
@@ -234,7 +234,7 @@ func (s *Session) crossing(frameType, channel string) []byte {
 	}
 	return wireFrame(wire.OpText, encode(crossingFrame{
 		Type: frameType, Channel: channel, Sender: s.sender(),
-		Message:   fmt.Sprintf("%s %s %s", s.claims.Username, verb, channel),
+		Message:   fmt.Sprintf("%s %s %s", s.Claims().Username, verb, channel),
 		Timestamp: timestamp(s.hub.opts.Now()),
 	}))
 }

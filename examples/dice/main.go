@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatecast/gatecast/auth"
@@ -49,27 +50,45 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	hub, err := newHub(logger)
-	if err != nil {
+	revocations := auth.NewRevocations(db, auth.RevocationOptions{Poll: 300 * time.Millisecond, Logger: logger})
+	if err := revocations.Load(ctx); err != nil {
 		return err
 	}
 	tokens := auth.TokenOptions{Issuer: "dice", Audience: "dice", TTL: 15 * time.Minute}
-	verifier := auth.NewVerifier(keys, tokens)
+	verifier := auth.NewVerifier(keys, revocations, tokens)
+	hub, err := newHub(verifier, revocations, logger)
+	if err != nil {
+		return err
+	}
+	watch, unwatch := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer unwatch()
+	watching.Go(func() {
+		revocations.Watch(watch, func(about func(auth.Claims) bool) {
+			hub.CloseSessions(about, ws.CloseUnauthorized, ws.ReasonEnded)
+		})
+	})
+	tickets := auth.NewTickets(auth.NewMemoryTickets(100_000), revocations, auth.TicketOptions{TTL: 30 * time.Second})
 	hasher := auth.NewHasher(auth.HasherOptions{MinLength: 8, MemoryKiB: 19 << 10, Passes: 2, Slots: 4, Queue: 32})
 	slow := ratelimit.Rate{PerSecond: 0.5, Burst: 10}
 	messages, bytes := ratelimit.Rate{PerSecond: 10, Burst: 20}, ratelimit.Rate{PerSecond: 128 << 10, Burst: 1 << 20}
 	users := keyed(messages, bytes)
 	app := handlers.New(handlers.Options{
-		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), auth.AccountOptions{RefreshTTL: 30 * 24 * time.Hour}),
+		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), revocations, auth.AccountOptions{
+			SessionTTL: 30 * 24 * time.Hour, SessionIdle: 7 * 24 * time.Hour, RefreshGrace: 10 * time.Second, Sessions: 100,
+		}),
 		Verifier: verifier,
+		Tickets:  tickets,
 		Hub:      hub,
 		Gate: middleware.NewGate(middleware.GateOptions{
-			Protocol: ws.Version, Verifier: verifier, Draining: hub.Draining,
+			Protocol: ws.Version, Verifier: verifier, Tickets: tickets, Draining: hub.Draining,
 			HandshakeRate: slow, Handshakes: keyed(slow), Users: users, ConnectionsPerUser: 20,
 		}),
 		Ready:     db.Ping,
 		Logger:    logger,
 		LoginRate: slow, Logins: keyed(slow), RegisterRate: slow, Registrations: keyed(slow),
+		SessionRate: messages, SessionUses: keyed(messages),
 		MessageRate: messages, Users: users,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second,
 		HeaderBytes: 16 << 10, BodyBytes: 16 << 10, MessageBytes: messageBytes,
@@ -88,7 +107,7 @@ func keyed(rates ...ratelimit.Rate) *ratelimit.Keyed {
 	return ratelimit.NewKeyed(ratelimit.Options{Rates: rates})
 }
 
-func newHub(logger *slog.Logger) (*ws.Hub, error) {
+func newHub(verifier *auth.Verifier, revocations *auth.Revocations, logger *slog.Logger) (*ws.Hub, error) {
 	everyone := []string{auth.RoleUser}
 	rules, err := ws.NewRules(map[string]ws.Rule{
 		"lobby": {Allow: map[ws.Action][]string{ws.ActionSubscribe: everyone, ws.ActionPublish: everyone, ws.ActionPresence: everyone}},
@@ -98,6 +117,7 @@ func newHub(logger *slog.Logger) (*ws.Hub, error) {
 	}
 	return ws.NewHub(ws.Options{
 		Rules: rules, Broker: &broker.Memory{}, AutoSubscribe: []string{"lobby"},
+		Verifier: verifier, Revoked: revocations.Revoked, ExpiryNotice: 30 * time.Second,
 		MessageBytes: messageBytes, Subscriptions: 128, Violations: 50, QueueBytes: 1 << 20, DetailMax: 200,
 		PingInterval: 25 * time.Second, PingTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, CloseTimeout: time.Second,
 		Frames: map[string]ws.FrameType{"roll": {Cost: 1, Handle: roll}},

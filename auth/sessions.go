@@ -1,0 +1,202 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Grant is what a login or a refresh gives.
+type Grant struct {
+	AccessToken  string
+	Claims       Claims // of the access token
+	RefreshToken string
+	SessionEnds  time.Time // if it is not refreshed before
+}
+
+// Login checks a password and opens a session. It fails with an *InputError
+// where a field is missing, ErrBadCredentials, ErrDisabled or ErrBusy.
+func (a *Accounts) Login(ctx context.Context, username, password string, from Client) (Grant, error) {
+	account, err := a.authenticate(ctx, username, password)
+	if err != nil {
+		return Grant{}, err
+	}
+	now, token := a.now(), newRefreshToken()
+	session := Session{
+		ID: rand.Text(), AccountID: account.ID, FamilyHash: token.family(), RefreshHash: token.hash(), Client: from.cleaned(),
+		CreatedAt: now, UsedAt: now, EndsAt: now.Add(a.opts.SessionTTL),
+	}
+	session.ExpiresAt = a.expiry(session)
+	ended, err := a.store.CreateSession(ctx, session, account.PasswordHash, a.opts.Sessions, a.ending(account.ID))
+	if errors.Is(err, ErrNotFound) {
+		return Grant{}, ErrBadCredentials // the account has changed meanwhile
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	a.revoke(ended)
+	return a.grant(account, session, token)
+}
+
+// Refresh spends a refresh token: it answers a new access token and the token's
+// successor. A token that was spent within RefreshGrace answers the same
+// successor, so that calls that cross and answers that are lost do no harm; one
+// that was spent before that ends the session and fails with ErrReused. A token
+// that is not good fails with ErrInvalidToken.
+func (a *Accounts) Refresh(ctx context.Context, text string, from Client) (Grant, error) {
+	token, err := parseRefreshToken(text)
+	if err != nil {
+		return Grant{}, err
+	}
+	session, account, err := a.session(ctx, token)
+	if err != nil {
+		return Grant{}, err
+	}
+	if session.RefreshHash == token.hash() {
+		grant, first, err := a.rotate(ctx, account, session, token, from)
+		if first || err != nil {
+			return grant, err
+		}
+	}
+	return a.refreshAgain(ctx, account, session, token)
+}
+
+// session finds the live session that a refresh token is of.
+func (a *Accounts) session(ctx context.Context, token refreshToken) (Session, Account, error) {
+	session, account, err := a.store.SessionByFamily(ctx, token.family())
+	if errors.Is(err, ErrNotFound) || err == nil && !a.now().Before(session.ExpiresAt) {
+		return Session{}, Account{}, ErrInvalidToken
+	}
+	return session, account, err
+}
+
+// rotate puts the token's successor in its place. first tells that no other call
+// has done so meanwhile.
+func (a *Accounts) rotate(ctx context.Context, account Account, session Session, token refreshToken, from Client) (_ Grant, first bool, err error) {
+	use := Rotation{Used: token.hash(), Seed: newSeed(), UsedAt: a.now()}
+	next := token.successor(use.Seed)
+	session.RefreshHash, session.UsedAt, session.Client = next.hash(), use.UsedAt, from.cleaned()
+	session.ExpiresAt = a.expiry(session)
+	first, err = a.store.Rotate(ctx, session, use, use.UsedAt.Add(-a.opts.RefreshGrace))
+	if !first || err != nil {
+		return Grant{}, false, err
+	}
+	grant, err := a.grant(account, session, next)
+	return grant, true, err
+}
+
+// refreshAgain is for a token of the session that has been used.
+func (a *Accounts) refreshAgain(ctx context.Context, account Account, session Session, token refreshToken) (Grant, error) {
+	use, err := a.store.RotationOf(ctx, token.hash())
+	switch {
+	case err == nil && a.now().Sub(use.UsedAt) < a.opts.RefreshGrace:
+		return a.grant(account, session, token.successor(use.Seed))
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return Grant{}, err
+	}
+	err = a.EndSession(ctx, session.AccountID, session.ID)
+	if errors.Is(err, ErrNotFound) {
+		return Grant{}, ErrInvalidToken // another has ended it
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return Grant{}, ErrReused
+}
+
+// grant issues an access token, which does not outlive its session.
+func (a *Accounts) grant(account Account, session Session, refresh refreshToken) (Grant, error) {
+	token, claims, err := a.issuer.IssueUntil(account, session.ID, session.EndsAt)
+	if err != nil {
+		return Grant{}, err
+	}
+	return Grant{AccessToken: token, Claims: claims, RefreshToken: refresh.text, SessionEnds: session.ExpiresAt}, nil
+}
+
+func (a *Accounts) expiry(s Session) time.Time {
+	if idle := s.UsedAt.Add(a.opts.SessionIdle); idle.Before(s.EndsAt) {
+		return idle
+	}
+	return s.EndsAt
+}
+
+// SessionOf finds the session that a refresh token is of, whether it has been
+// used or not. It fails with ErrInvalidToken.
+func (a *Accounts) SessionOf(ctx context.Context, text string) (Session, error) {
+	token, err := parseRefreshToken(text)
+	if err != nil {
+		return Session{}, err
+	}
+	session, _, err := a.session(ctx, token)
+	return session, err
+}
+
+// Sessions lists an account's live sessions, the last used first.
+func (a *Accounts) Sessions(ctx context.Context, accountID string) ([]Session, error) {
+	sessions, err := a.store.Sessions(ctx, accountID)
+	if err != nil {
+		return nil, err
+	}
+	live := sessions[:0]
+	for _, s := range sessions {
+		if a.now().Before(s.ExpiresAt) {
+			live = append(live, s)
+		}
+	}
+	return live, nil
+}
+
+// EndSession ends one session of an account, its access tokens with it. It fails
+// with ErrNotFound.
+func (a *Accounts) EndSession(ctx context.Context, accountID, sessionID string) error {
+	e := a.ending(accountID)
+	e.Only = sessionID
+	ended, err := a.end(a.store.EndSessions(ctx, e))
+	if err == nil && len(ended) == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// EndSessions ends all sessions of an account.
+func (a *Accounts) EndSessions(ctx context.Context, accountID string) error {
+	_, err := a.end(a.store.EndSessions(ctx, a.ending(accountID)))
+	return err
+}
+
+func (a *Accounts) ending(accountID string) Ending {
+	now := a.now()
+	return Ending{AccountID: accountID, At: now, TokensEnd: now.Add(a.issuer.opts.TTL + leeway)}
+}
+
+// end revokes on this node what a Store has ended; other nodes read it there.
+func (a *Accounts) end(ended []string, err error) ([]string, error) {
+	if err == nil {
+		a.revoke(ended)
+	}
+	return ended, err
+}
+
+func (a *Accounts) revoke(sessions []string) {
+	a.revocations.add(sessions, a.now().Add(a.issuer.opts.TTL+leeway))
+}
+
+// maxClient is how much of what a client says of itself is kept, in bytes.
+const maxClient = 200
+
+// cleaned is what can be kept and shown.
+func (c Client) cleaned() Client {
+	device := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(c.Device, ""))
+	if len(device) > maxClient {
+		device = strings.ToValidUTF8(device[:maxClient], "")
+	}
+	return Client{Device: device, Address: c.Address}
+}
