@@ -29,6 +29,14 @@ func commands() []command {
 		{use: "config", does: "print the effective settings", run: withoutArgs(printConfig)},
 		{use: "db check", does: "look for damage in the database; the server may run", run: withoutArgs(checkDB)},
 		{use: "db backup FILE", does: "copy the SQLite database into a new file; the server may run", run: backupDB},
+		userCommand("add NAME", "make an account", addUser),
+		userCommand("passwd NAME", "give an account another password and end its sessions", setPassword),
+		{use: "user role NAME ROLE", does: "make an account a user, service or admin, and end its sessions", run: setRole},
+		{use: "user disable NAME", does: "end an account's sessions and let nobody log in to it", run: disableUser},
+		{use: "user enable NAME", does: "undo that", run: enableUser},
+		{use: "user delete NAME", does: "delete an account, as DELETE /me does", run: deleteUser},
+		{use: "token revoke ID", does: "end a token of `gatecast token` before its time", run: revokeToken},
+		tokenCommand(),
 		{use: "help", does: "print this text"},
 	}
 }

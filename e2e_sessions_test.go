@@ -472,10 +472,10 @@ func TestChangePassword(t *testing.T) {
 	token := s.signUp("alice")
 	for body, code := range map[string]string{
 		`{"current_password":"wrong horse battery","new_password":"battery horse correct"}`: "bad_credentials",
-		`{"current_password":"correct horse battery","new_password":"short"}`:                "invalid_new_password",
-		`{"current_password":"","new_password":"battery horse correct"}`:                     "invalid_current_password",
-		`{"current_password":"correct horse battery"}`:                                       "invalid_new_password",
-		`{"new_password":"battery horse correct","username":"bob"}`:                          "bad_body",
+		`{"current_password":"correct horse battery","new_password":"short"}`:               "invalid_new_password",
+		`{"current_password":"","new_password":"battery horse correct"}`:                    "invalid_current_password",
+		`{"current_password":"correct horse battery"}`:                                      "invalid_new_password",
+		`{"new_password":"battery horse correct","username":"bob"}`:                         "bad_body",
 	} {
 		if a := s.withToken(token, "PUT", "/me/password", body); a.field("code") != code {
 			t.Errorf("%s: %d %s", body, a.status, a.body)

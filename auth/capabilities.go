@@ -15,6 +15,14 @@ const (
 	CapabilityRead      = "read"
 )
 
+// AllCapabilities lists them.
+func AllCapabilities() []string {
+	return []string{CapabilitySubscribe, CapabilityPublish, CapabilityPresence, CapabilityRead}
+}
+
+// IsCapability tells whether a word is one of them.
+func IsCapability(word string) bool { return slices.Contains(AllCapabilities(), word) }
+
 // AnyChannel is the pattern that every channel fits.
 const AnyChannel = "*"
 

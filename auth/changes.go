@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Delete forgets an account, its sessions, and its messages or its name on them.
@@ -91,11 +90,9 @@ func (a *Accounts) ByUsername(ctx context.Context, username string) (Account, er
 	return a.store.AccountByUsername(ctx, name)
 }
 
-func roles() []string { return []string{RoleUser, RoleService, RoleAdmin} }
-
 func checkRole(role string) error {
-	if !slices.Contains(roles(), role) {
-		return &InputError{Field: "role", Reason: fmt.Sprintf("must be one of %v", roles())}
+	if !IsRole(role) {
+		return &InputError{Field: "role", Reason: fmt.Sprintf("must be %s, %s or %s", RoleUser, RoleService, RoleAdmin)}
 	}
 	return nil
 }

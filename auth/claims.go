@@ -15,6 +15,9 @@ const (
 	RoleAdmin   = "admin"   // an operator
 )
 
+// IsRole tells whether an account can have a role.
+func IsRole(role string) bool { return role == RoleUser || role == RoleService || role == RoleAdmin }
+
 // Claims are what an access token says of its bearer (RFC 9068, 2.2).
 type Claims struct {
 	Issuer    string

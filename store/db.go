@@ -48,18 +48,42 @@ var migrations embed.FS
 
 // migrate brings the tables up to date.
 func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error {
-	files, err := fs.Sub(migrations, d.driver.migrations)
+	provider, err := d.migrations(options...)
 	if err != nil {
-		return fmt.Errorf("store: migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(d.driver.dialect, d.write, files, options...)
-	if err != nil {
-		return fmt.Errorf("store: migrations: %w", err)
+		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("store: migrations: %w", err)
 	}
 	return nil
+}
+
+// isCurrent fails where the tables are of another version than this program's.
+func (d *DB) isCurrent(ctx context.Context) error {
+	provider, err := d.migrations()
+	if err != nil {
+		return err
+	}
+	pending, err := provider.HasPending(ctx)
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	if pending {
+		return errors.New("store: the server that has this database open is an older version; use its own program")
+	}
+	return nil
+}
+
+func (d *DB) migrations(options ...goose.ProviderOption) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, d.driver.migrations)
+	if err != nil {
+		return nil, fmt.Errorf("store: migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(d.driver.dialect, d.write, files, options...)
+	if err != nil {
+		return nil, fmt.Errorf("store: migrations: %w", err)
+	}
+	return provider, nil
 }
 
 // prepare prepares what is read often.

@@ -142,11 +142,19 @@ func TestNoSessionForAChangedAccount(t *testing.T) {
 func TestChangesEndSessions(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
 		for name, change := range map[string]func(context.Context, *store.DB, auth.Ending) ([]string, error){
-			"password": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.ChangePassword(ctx, "$2", e) },
-			"role":     func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.ChangeRole(ctx, "admin", e) },
-			"disable":  func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.Disable(ctx, e) },
-			"delete":   func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.DeleteAccount(ctx, true, e) },
-			"logout":   func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.EndSessions(ctx, e) },
+			"password": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+				return db.ChangePassword(ctx, "$2", e)
+			},
+			"role": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+				return db.ChangeRole(ctx, "admin", e)
+			},
+			"disable": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.Disable(ctx, e) },
+			"delete": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+				return db.DeleteAccount(ctx, true, e)
+			},
+			"logout": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+				return db.EndSessions(ctx, e)
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				db := openWithAlice(t, newDatabase(t, d.driver))
@@ -259,8 +267,10 @@ func TestTicketsAreTakenOnceT2(t *testing.T) {
 		Origin: "https://app.example", ExpiresAt: noon,
 	}
 	for name, open := range map[string]func(*testing.T) auth.TicketStore{
-		"memory":   func(*testing.T) auth.TicketStore { return auth.NewMemoryTickets(10) },
-		"postgres": func(t *testing.T) auth.TicketStore { return store.NewTickets(openWithAlice(t, newDatabase(t, "postgres"))) },
+		"memory": func(*testing.T) auth.TicketStore { return auth.NewMemoryTickets(10) },
+		"postgres": func(t *testing.T) auth.TicketStore {
+			return store.NewTickets(openWithAlice(t, newDatabase(t, "postgres")))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tickets := open(t)

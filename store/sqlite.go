@@ -53,11 +53,38 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 	if !locked {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
-	d := &DB{lock: lock, driver: driver{dialect: goose.DialectSQLite3, migrations: "migrations/sqlite", newAppend: newSQLiteAppender}}
+	d := &DB{lock: lock, driver: sqliteDriver()}
 	if err := d.openSQLite(ctx, filepath.Join(dir, databaseFile)); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// JoinSQLite opens the database in dir beside the process that serves from it, or
+// as OpenSQLite where there is none. It is for accounts and sessions: the log has
+// one writer.
+func JoinSQLite(ctx context.Context, dir string) (*DB, error) {
+	d, err := OpenSQLite(ctx, dir)
+	if !errors.Is(err, ErrInUse) {
+		return d, err
+	}
+	d = &DB{driver: sqliteDriver()}
+	if err := d.joinSQLite(ctx, filepath.Join(dir, databaseFile)); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *DB) joinSQLite(ctx context.Context, path string) (err error) {
+	if d.write, err = connectSQLite(path, 1, url.Values{"_txlock": {"immediate"}, "_pragma": sqliteWriter}); err != nil {
+		return err
+	}
+	d.log, d.read = d.write, d.write
+	return d.isCurrent(ctx)
+}
+
+func sqliteDriver() driver {
+	return driver{dialect: goose.DialectSQLite3, migrations: "migrations/sqlite", newAppend: newSQLiteAppender}
 }
 
 func (d *DB) openSQLite(ctx context.Context, path string) (err error) {

@@ -3,6 +3,8 @@ package ws
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gatecast/gatecast/auth"
 )
 
 // ParseChannel takes a channel's name apart: lobby is the namespace lobby and
@@ -23,6 +25,10 @@ func ParseChannel(name string) (namespace, rest string, err error) {
 	}
 	return namespace, rest, nil
 }
+
+// IsCapabilityPattern tells whether a token can speak of channels in that way: by
+// a channel's name, by namespace:*, or of all with *.
+func IsCapabilityPattern(s string) bool { return s == auth.AnyChannel || isPattern(s) }
 
 func isNamespace(s string) bool {
 	if s == "" || s[0] < 'a' || s[0] > 'z' {

@@ -57,3 +57,46 @@ func TestRulesAllow(t *testing.T) {
 		}
 	}
 }
+
+// Where a token's own capabilities are about a channel, they decide: the closest
+// pattern, for more and for less than the role's rule. Elsewhere the rule does.
+func TestCapabilitiesDecide(t *testing.T) {
+	rules, err := ws.NewRules(map[string]ws.Rule{
+		"room:*": {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"user"}, ws.ActionPublish: {"user"}}},
+		"user:*": {Allow: map[ws.Action][]string{ws.ActionSubscribe: {"owner"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := auth.Claims{Subject: "alice", Role: "user", Channels: auth.Capabilities{
+		"room:42": {"subscribe"}, "prices:*": {"subscribe", "publish", "presence", "read"}, "prices:secret": {}, "user:bob": {"shout"},
+	}}
+	for _, row := range []struct {
+		action  ws.Action
+		channel string
+		ok      bool
+	}{
+		{ws.ActionSubscribe, "room:42", true},
+		{ws.ActionPublish, "room:42", false},
+		{ws.ActionPublish, "room:43", true},
+		{ws.ActionPublish, "prices:btc", true},
+		{ws.ActionPresence, "prices:btc", true},
+		{ws.ActionRead, "prices:btc", true},
+		{ws.ActionSubscribe, "prices:secret", false},
+		{ws.ActionSubscribe, "prices", false},
+		{ws.ActionSubscribe, "prices:*", false}, // a pattern is no channel
+		{ws.ActionSubscribe, "user:bob", false},
+		{ws.ActionSubscribe, "user:alice", true},
+		{ws.ActionSubscribe, "other:1", false},
+	} {
+		if err := rules.Allow(row.action, row.channel, claims); (err == nil) != row.ok {
+			t.Errorf("%s in %s: %v", row.action, row.channel, err)
+		}
+	}
+	claims.Channels["*"] = []string{}
+	for channel, ok := range map[string]bool{"room:42": true, "prices:btc": true, "room:43": false, "user:alice": false} {
+		if err := rules.Allow(ws.ActionSubscribe, channel, claims); (err == nil) != ok {
+			t.Errorf("with *: %s: %v", channel, err)
+		}
+	}
+}
