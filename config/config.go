@@ -83,9 +83,11 @@ type Auth struct {
 	RefreshGrace    time.Duration
 	SessionsPerUser int
 	TicketTTL       time.Duration
-	TokenTTLMax     time.Duration
 	RevocationPoll  time.Duration
 	HMACSecret      Secret
+	KeysPoll        time.Duration
+	KeyPublishAhead time.Duration
+	TokenTTLMax     time.Duration
 	AllowQueryToken bool
 	DeletedMessages string
 	PasswordMin     int
@@ -200,8 +202,10 @@ func Default() Config {
 			RefreshGrace:    10 * time.Second,
 			SessionsPerUser: 100,
 			TicketTTL:       30 * time.Second,
-			TokenTTLMax:     90 * 24 * time.Hour,
 			RevocationPoll:  300 * time.Millisecond,
+			KeysPoll:        2 * time.Second,
+			KeyPublishAhead: 10 * time.Minute,
+			TokenTTLMax:     90 * 24 * time.Hour,
 			DeletedMessages: MessagesAnonymise,
 			PasswordMin:     8,
 			HashMemoryKiB:   19 << 10,
@@ -269,9 +273,11 @@ func (c *Config) settings() []setting {
 		{"auth.refresh_grace", duration(&c.Auth.RefreshGrace), "how long a refresh token that was used still answers its successor, for calls that cross and answers that are lost; used later than that, it ends the session; 10s at most"},
 		{"auth.sessions_per_user", integer(&c.Auth.SessionsPerUser), "sessions of an account; one more ends the longest unused"},
 		{"auth.ticket_ttl", duration(&c.Auth.TicketTTL), "life of a ticket for a socket"},
-		{"auth.token_ttl_max", duration(&c.Auth.TokenTTLMax), "longest life of a token that `gatecast token` issues; a key that no longer signs is kept that long"},
 		{"auth.revocation_poll", duration(&c.Auth.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; under 1s, or their tokens are good for longer than promised"},
-		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the key in data_dir"},
+		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the keys in data_dir"},
+		{"auth.keys_poll", duration(&c.Auth.KeysPoll), "how often the keys in data_dir are looked at for changes"},
+		{"auth.key_publish_ahead", duration(&c.Auth.KeyPublishAhead), "how long a new key is published before it signs, so that all who verify know it by then; the same for every node and for `gatecast keys`"},
+		{"auth.token_ttl_max", duration(&c.Auth.TokenTTLMax), "longest life of a token that `gatecast token` issues; a key that no longer signs is kept that long"},
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
 		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least"},

@@ -122,6 +122,10 @@ func TestMistakesNameTheKey(t *testing.T) {
 		{name: "burst 0 would refuse all", args: []string{"--limits.login.burst=0"}, wants: []string{"limits.login.burst"}},
 		{name: "bytes burst under a message", args: []string{"--limits.bytes.burst=100"}, wants: []string{"limits.bytes.burst", "65536"}},
 		{name: "negative cap", args: []string{"--limits.connections=-1"}, wants: []string{"limits.connections"}},
+		{name: "a key that signs before it is known", args: []string{"--auth.key-publish-ahead=3s"}, wants: []string{"auth.key_publish_ahead", "auth.keys_poll", "2s"}},
+		{name: "a key that is not published ahead", args: []string{"--auth.key-publish-ahead=0s", "--auth.keys-poll=1ms"}, wants: []string{"auth.key_publish_ahead", "1s at least"}},
+		{name: "keys that nobody looks at", args: []string{"--auth.keys-poll=0s"}, wants: []string{"auth.keys_poll"}},
+		{name: "tokens that outlive their key", args: []string{"--auth.token-ttl-max=14m"}, wants: []string{"auth.token_ttl_max", "auth.access_ttl", "15m"}},
 		{name: "ping timeout over the interval", args: []string{"--socket.ping-timeout=1m"}, wants: []string{"socket.ping_timeout"}},
 		{name: "all mistakes at once", args: []string{"--port=-1", "--log.level=loud"}, wants: []string{"port", "log.level"}},
 	} {

@@ -45,6 +45,7 @@ func (c *Config) Validate() error {
 		"auth.ticket_ttl":      c.Auth.TicketTTL,
 		"auth.revocation_poll": c.Auth.RevocationPoll,
 		"socket.expiry_notice": c.Socket.ExpiryNotice,
+		"auth.keys_poll":       c.Auth.KeysPoll,
 		"socket.ping_interval": c.Socket.PingInterval,
 		"socket.ping_timeout":  c.Socket.PingTimeout,
 		"socket.write_timeout": c.Socket.WriteTimeout,
@@ -54,8 +55,10 @@ func (c *Config) Validate() error {
 	}
 	v.require(c.Auth.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", c.Auth.AccessTTL)
 	v.require(c.Auth.RefreshGrace >= 0 && c.Auth.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", c.Auth.RefreshGrace)
-	v.require(c.Auth.TokenTTLMax >= c.Auth.AccessTTL, "auth.token_ttl_max", "is %v; it must be auth.access_ttl at least, which is %v", c.Auth.TokenTTLMax, c.Auth.AccessTTL)
 	v.require(c.Auth.SessionsPerUser >= 1 && c.Auth.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", c.Auth.SessionsPerUser)
+	v.require(c.Auth.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", c.Auth.KeyPublishAhead)
+	v.require(c.Auth.KeyPublishAhead >= 2*c.Auth.KeysPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.keys_poll, which is %v, so that a key is known before it signs", c.Auth.KeyPublishAhead, c.Auth.KeysPoll)
+	v.require(c.Auth.TokenTTLMax >= c.Auth.AccessTTL, "auth.token_ttl_max", "is %v; it must be at least auth.access_ttl, which is %v", c.Auth.TokenTTLMax, c.Auth.AccessTTL)
 	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
 	v.require(c.Auth.Issuer != "", "auth.issuer", "is empty")
 	v.require(c.Auth.Audience != "", "auth.audience", "is empty")
