@@ -38,7 +38,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	keys, err := keySet(c)
+	keys, err := keySet(c, logger)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,8 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
 	}
 	announce(logger, c, listener.Addr())
+	stopWatching := watchKeys(ctx, keys)
+	defer stopWatching()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(patientListener{listener}) }()
 	select {
@@ -102,11 +104,38 @@ func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	logger.Info("stopped", "sockets", i.hub.Sessions(), "slots", i.gate.Held(), "limiters", i.users.Held())
 }
 
-func keySet(c config.Config) (*auth.KeySet, error) {
+func keySet(c config.Config, logger *slog.Logger) (*auth.KeySet, error) {
 	if secret := c.Auth.HMACSecret.Reveal(); secret != "" {
 		return auth.NewHMACKeySet([]byte(secret))
 	}
-	return auth.LoadKeySet(filepath.Join(c.DataDir, "keys"))
+	opts := keyOptions(c)
+	opts.Logger = logger
+	return auth.LoadKeySet(keyDir(c), opts)
+}
+
+func keyDir(c config.Config) string { return filepath.Join(c.DataDir, "keys") }
+
+func keyOptions(c config.Config) auth.KeyOptions {
+	return auth.KeyOptions{
+		PublishAhead: c.Auth.KeyPublishAhead,
+		LongestTTL:   max(c.Auth.AccessTTL, c.Auth.TokenTTLMax),
+		Poll:         c.Auth.KeysPoll,
+	}
+}
+
+// watchKeys has keys follow what is in their folder until stop, which waits for
+// it.
+func watchKeys(ctx context.Context, keys *auth.KeySet) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		keys.Watch(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 func openStore(ctx context.Context, c config.Config) (*store.DB, error) {

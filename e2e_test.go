@@ -197,7 +197,7 @@ func (s *server) signUp(username string) (token string) {
 // issuer signs with the server's own key, for tokens that no login gives.
 func (s *server) issuer(opts auth.TokenOptions) *auth.Issuer {
 	s.t.Helper()
-	keys, err := auth.LoadKeySet(filepath.Join(s.dir, "keys"))
+	keys, err := auth.LoadKeySet(filepath.Join(s.dir, "keys"), auth.KeyOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

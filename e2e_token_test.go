@@ -37,7 +37,8 @@ func (s *server) signingKey() (ed25519.PrivateKey, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return key.(ed25519.PrivateKey), strings.TrimSuffix(filepath.Base(files[0]), ".pem")
+	_, kid, _ := strings.Cut(filepath.Base(files[0]), "-") // behind the time
+	return key.(ed25519.PrivateKey), strings.TrimSuffix(kid, ".pem")
 }
 
 // J5: what a token holds, as RFC 9068, 2.2 has it.

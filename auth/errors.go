@@ -26,6 +26,10 @@ var (
 	ErrUnavailable = errors.New("auth: accounts are not available")
 	// ErrInvalidToken: a token that is not ours, expired, or altered.
 	ErrInvalidToken = errors.New("auth: invalid token")
+	// ErrNoKeys: a folder has no signing keys.
+	ErrNoKeys = errors.New("auth: there are no signing keys")
+	// ErrKeyWaits: the newest signing key does not sign yet.
+	ErrKeyWaits = errors.New("auth: the newest signing key waits for its turn")
 )
 
 // InputError says what is wrong with something that a person typed.

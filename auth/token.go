@@ -80,10 +80,11 @@ func (i *Issuer) IssueService(subject, username, role string, channels Capabilit
 func (i *Issuer) sign(claims Claims) (string, Claims, error) {
 	claims.Issuer, claims.Audience, claims.ID = i.opts.Issuer, []string{i.opts.Audience}, rand.Text()
 	claims.IssuedAt, claims.ExpiresAt = i.opts.now().Truncate(time.Second), claims.ExpiresAt.Truncate(time.Second)
-	token := jwt.NewWithClaims(i.keys.signer.method, claims.wire())
+	key := i.keys.signer()
+	token := jwt.NewWithClaims(key.method, claims.wire())
 	token.Header["typ"] = tokenType
-	token.Header["kid"] = i.keys.signer.id
-	signed, err := token.SignedString(i.keys.signer.private)
+	token.Header["kid"] = key.id
+	signed, err := token.SignedString(key.private)
 	if err != nil {
 		return "", Claims{}, fmt.Errorf("auth: signing a token: %w", err)
 	}
@@ -104,7 +105,7 @@ type Verifier struct {
 // choose another.
 func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Verifier {
 	return &Verifier{keys: keys, revocations: revocations, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{keys.signer.method.Alg()}),
+		jwt.WithValidMethods([]string{keys.method.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
 		jwt.WithIssuer(opts.Issuer),
@@ -145,9 +146,9 @@ func (v *Verifier) key(t *jwt.Token) (any, error) {
 		return nil, errors.New("crit names extensions that are not understood")
 	}
 	kid, _ := t.Header["kid"].(string)
-	key, ok := v.keys.byID[kid]
+	key, ok := v.keys.verifier(kid)
 	if !ok {
-		return nil, errors.New("kid names no key of ours")
+		return nil, errors.New("kid names no key of ours, or one that is retired")
 	}
 	return key.public, nil
 }

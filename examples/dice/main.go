@@ -46,7 +46,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	keys, err := auth.LoadKeySet(dataDir + "/keys")
+	keys, err := auth.LoadKeySet(dataDir+"/keys", auth.KeyOptions{})
 	if err != nil {
 		return err
 	}
