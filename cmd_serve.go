@@ -224,6 +224,7 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		Accounts:       newAccounts(c, db, keys, revocations),
 		Verifier:       verifier,
 		Tickets:        tickets,
+		Keys:           keys,
 		Hub:            hub,
 		Gate:           gate,
 		Ready:          readiness(hub, db, log),

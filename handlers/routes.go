@@ -28,6 +28,7 @@ type Options struct {
 	Accounts *auth.Accounts
 	Verifier *auth.Verifier
 	Tickets  *auth.Tickets
+	Keys     *auth.KeySet // published
 	Hub      *ws.Hub
 	Gate     *middleware.Gate
 	Ready    func(context.Context) error // nil error: requests can be served
@@ -99,6 +100,7 @@ func New(o Options) *fiber.App {
 	app.Post("/channels/:channel/messages", noStore, bearer, perUser, publish(o.Hub, newMessageBody(o.MessageBytes)))
 	app.Get("/channels/:channel/presence", noStore, bearer, perUser, presence(o.Hub))
 	app.Get("/ws", append(o.Gate.Handlers(), socket(o.Hub, o.Logger))...)
+	app.Get("/.well-known/jwks.json", jwks(o.Keys))
 	app.Get("/healthz", noStore, healthz)
 	app.Get("/readyz", noStore, readyz(o.Ready))
 	app.Use("/client", files(client.Files))

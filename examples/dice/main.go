@@ -80,6 +80,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 		}),
 		Verifier: verifier,
 		Tickets:  tickets,
+		Keys:     keys,
 		Hub:      hub,
 		Gate: middleware.NewGate(middleware.GateOptions{
 			Protocol: ws.Version, Verifier: verifier, Tickets: tickets, Draining: hub.Draining,
