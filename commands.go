@@ -37,6 +37,8 @@ func commands() []command {
 		{use: "user delete NAME", does: "delete an account, as DELETE /me does", run: deleteUser},
 		{use: "token revoke ID", does: "end a token of `gatecast token` before its time", run: revokeToken},
 		tokenCommand(),
+		{use: "keys list", does: "tell which signing key does what; the server may run", run: withoutArgs(listKeys)},
+		{use: "keys rotate", does: "make the next signing key and remove retired ones; the server may run", run: withoutArgs(rotateKeys)},
 		{use: "help", does: "print this text"},
 	}
 }
