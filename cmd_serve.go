@@ -54,6 +54,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return err
 	}
 	i := newInstance(c, db, log, keys, verifier, revocations, hub, logger)
+	defer goUntilDone(keys.Watch)()
 	defer goUntilDone(func(ctx context.Context) { revocations.Watch(ctx, i.endSessions) })()
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
@@ -61,8 +62,6 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
 	}
 	announce(logger, c, listener.Addr())
-	stopWatching := watchKeys(ctx, keys)
-	defer stopWatching()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(patientListener{listener}) }()
 	select {
@@ -120,21 +119,6 @@ func keyOptions(c config.Config) auth.KeyOptions {
 		PublishAhead: c.Auth.KeyPublishAhead,
 		LongestTTL:   max(c.Auth.AccessTTL, c.Auth.TokenTTLMax),
 		Poll:         c.Auth.KeysPoll,
-	}
-}
-
-// watchKeys has keys follow what is in their folder until stop, which waits for
-// it.
-func watchKeys(ctx context.Context, keys *auth.KeySet) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		keys.Watch(ctx)
-	}()
-	return func() {
-		cancel()
-		<-done
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -67,7 +68,7 @@ func (f *tokenFlags) issue(c config.Config, stdout io.Writer) error {
 	if err := f.check(c); err != nil {
 		return err
 	}
-	keys, err := keySet(c)
+	keys, err := keySet(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (r *ring) load() *auth.KeySet {
 	return keys
 }
 
-func (r *ring) rotate() auth.Rotation {
+func (r *ring) rotate() auth.KeyRotation {
 	r.t.Helper()
 	rotation, err := auth.RotateKeys(r.t.Context(), r.dir, r.options())
 	if err != nil {

@@ -19,8 +19,8 @@ const (
 	keyLockRetry   = 10 * time.Millisecond
 )
 
-// Rotation is what RotateKeys did.
-type Rotation struct {
+// KeyRotation is what RotateKeys did.
+type KeyRotation struct {
 	Made    string      // id of the new key
 	Removed []string    // ids of the keys that were retired, whose files are gone
 	Keys    []KeyStatus // those that there are now, the oldest first
@@ -30,35 +30,35 @@ type Rotation struct {
 // retired. Servers that watch dir take it up. ErrNoKeys tells that there is
 // nothing to rotate yet, ErrKeyWaits that the newest key does not sign yet: so
 // nobody who is impatient can pile up keys.
-func RotateKeys(ctx context.Context, dir string, opts KeyOptions) (r Rotation, err error) {
+func RotateKeys(ctx context.Context, dir string, opts KeyOptions) (r KeyRotation, err error) {
 	opts = opts.withDefaults()
 	if _, err := readKeys(dir); err != nil { // before a lock is made where no keys are
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	unlock, err := lockKeys(ctx, dir)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	files, err := readKeys(dir)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	now, keys := opts.Now(), newSchedule(files, opts)
 	made, err := keys.nextTime(now)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	removed, kept, err := removeRetired(keys, now)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	next, err := makeKey(dir, made)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	keys = newSchedule(append(kept, next), opts)
-	return Rotation{Made: next.id, Removed: removed, Keys: keys.status(now)}, nil
+	return KeyRotation{Made: next.id, Removed: removed, Keys: keys.status(now)}, nil
 }
 
 // ListKeys tells what each key in dir does now. It changes nothing.
