@@ -240,14 +240,14 @@ func tokenOptions(c config.Config) auth.TokenOptions {
 
 func newAccounts(c config.Config, db *store.DB, keys *auth.KeySet, revocations *auth.Revocations) *auth.Accounts {
 	hasher := auth.NewHasher(auth.HasherOptions{
-		MinLength: c.Auth.PasswordMin, MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses,
-		Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
+		MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses, Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
 	})
 	return auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokenOptions(c)), revocations, auth.AccountOptions{
 		SessionTTL:     c.Auth.RefreshTTL,
 		SessionIdle:    c.Auth.RefreshIdle,
 		RefreshGrace:   c.Auth.RefreshGrace,
 		Sessions:       c.Auth.SessionsPerUser,
+		Passwords:      auth.PasswordRules{MinLength: c.Auth.PasswordMin},
 		RemoveMessages: c.Auth.DeletedMessages == config.MessagesRemove,
 	})
 }

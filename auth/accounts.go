@@ -37,6 +37,7 @@ type AccountOptions struct {
 	RefreshGrace   time.Duration // how long a used refresh token still answers its successor
 	Sessions       int           // of an account; one more ends the longest unused
 	RemoveMessages bool          // of accounts that are deleted; otherwise they lose their name alone
+	Passwords      PasswordRules // for new passwords
 }
 
 // NewAccounts wires Accounts. The clock is the issuer's. Sessions that end are
@@ -58,6 +59,9 @@ func (a *Accounts) Create(ctx context.Context, username, password, role string) 
 	}
 	name, err := Username(username)
 	if err != nil {
+		return Account{}, err
+	}
+	if err := a.opts.Passwords.Check(name, password); err != nil {
 		return Account{}, err
 	}
 	if _, err := a.store.AccountByUsername(ctx, name); err == nil {
@@ -119,14 +123,10 @@ func (a *Accounts) authenticate(ctx context.Context, username, password string) 
 	return account, nil
 }
 
-// upgrade stores the password at today's costs. A password that today's rules
-// would refuse keeps its old hash: its owner can still log in.
+// upgrade stores the password at today's costs. Today's rules are for new
+// passwords and are not asked.
 func (a *Accounts) upgrade(ctx context.Context, account Account, password string) (Account, error) {
 	hash, err := a.hasher.Hash(ctx, password)
-	var refused *InputError
-	if errors.As(err, &refused) {
-		return account, nil
-	}
 	if err != nil {
 		return Account{}, fmt.Errorf("auth: renewing a password hash: %w", err)
 	}

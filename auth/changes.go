@@ -41,6 +41,9 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password string) error {
 }
 
 func (a *Accounts) replacePassword(ctx context.Context, account Account, password, keep string) error {
+	if err := a.opts.Passwords.Check(account.Username, password); err != nil {
+		return err
+	}
 	hash, err := a.hasher.Hash(ctx, password)
 	if err != nil {
 		return err

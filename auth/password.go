@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
@@ -28,7 +27,6 @@ const (
 
 // HasherOptions are the costs of a password hash and how many run at once.
 type HasherOptions struct {
-	MinLength int // characters in a new password at least
 	MemoryKiB int // argon2id memory
 	Passes    int // argon2id iterations
 	Slots     int // hashes at the same time
@@ -50,15 +48,13 @@ func NewHasher(opts HasherOptions) *Hasher {
 	return &Hasher{opts: opts, slots: make(chan struct{}, opts.Slots)}
 }
 
-// Hash answers the PHC string of a new password; an *InputError tells why a
-// password cannot be taken, ErrBusy that there is no slot.
+// Hash answers the PHC string of a password; an *InputError tells why it cannot
+// be hashed, ErrBusy that there is no slot. Whether it should be taken is for
+// PasswordRules.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	normal, err := normalPassword(password)
 	if err != nil {
 		return "", err
-	}
-	if utf8.RuneCountInString(normal) < h.opts.MinLength {
-		return "", &InputError{Field: "password", Reason: fmt.Sprintf("must have %d characters at least", h.opts.MinLength)}
 	}
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)

@@ -11,7 +11,7 @@ import (
 )
 
 func newHasher(passes int) *auth.Hasher {
-	return auth.NewHasher(auth.HasherOptions{MinLength: 8, MemoryKiB: 19 << 10, Passes: passes, Slots: 2, Queue: 2})
+	return auth.NewHasher(auth.HasherOptions{MemoryKiB: 19 << 10, Passes: passes, Slots: 2, Queue: 2})
 }
 
 // P4: argon2id in PHC form, with a salt of its own each time.
@@ -71,7 +71,7 @@ func TestDamagedHashes(t *testing.T) {
 // P5: who finds no slot and no place in the queue is told so, and who waits
 // stops waiting when its context ends.
 func TestHasherIsBoundedP5(t *testing.T) {
-	h := auth.NewHasher(auth.HasherOptions{MinLength: 8, MemoryKiB: 64 << 10, Passes: 4, Slots: 1, Queue: 1})
+	h := auth.NewHasher(auth.HasherOptions{MemoryKiB: 64 << 10, Passes: 4, Slots: 1, Queue: 1})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	results := map[error]int{}

@@ -280,7 +280,7 @@ func (c *Config) settings() []setting {
 		{"auth.token_ttl_max", duration(&c.Auth.TokenTTLMax), "longest life of a token that `gatecast token` issues; a key that no longer signs is kept that long"},
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
-		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least"},
+		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least; 15 are advised where nothing else guards an account"},
 		{"auth.hash_memory_kib", integer(&c.Auth.HashMemoryKiB), "argon2id memory of a password hash, in KiB"},
 		{"auth.hash_passes", integer(&c.Auth.HashPasses), "argon2id passes of a password hash"},
 		{"auth.hash_slots", integer(&c.Auth.HashSlots), "passwords hashed at the same time"},

@@ -70,13 +70,14 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 		})
 	})
 	tickets := auth.NewTickets(auth.NewMemoryTickets(100_000), revocations, auth.TicketOptions{TTL: 30 * time.Second})
-	hasher := auth.NewHasher(auth.HasherOptions{MinLength: 8, MemoryKiB: 19 << 10, Passes: 2, Slots: 4, Queue: 32})
+	hasher := auth.NewHasher(auth.HasherOptions{MemoryKiB: 19 << 10, Passes: 2, Slots: 4, Queue: 32})
 	slow := ratelimit.Rate{PerSecond: 0.5, Burst: 10}
 	messages, bytes := ratelimit.Rate{PerSecond: 10, Burst: 20}, ratelimit.Rate{PerSecond: 128 << 10, Burst: 1 << 20}
 	users := keyed(messages, bytes)
 	app := handlers.New(handlers.Options{
 		Accounts: auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokens), revocations, auth.AccountOptions{
 			SessionTTL: 30 * 24 * time.Hour, SessionIdle: 7 * 24 * time.Hour, RefreshGrace: 10 * time.Second, Sessions: 100,
+			Passwords: auth.PasswordRules{MinLength: 8},
 		}),
 		Verifier: verifier,
 		Tickets:  tickets,
