@@ -217,6 +217,7 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		TrustedProxies: c.HTTP.TrustedProxies,
 		LoginRate:      bucket(c.Limits.Login),
 		Logins:         keyed(c, c.Limits.Login),
+		Guesses:        newGuesses(c.Limits),
 		RegisterRate:   bucket(c.Limits.Register),
 		Registrations:  keyed(c, c.Limits.Register),
 		SessionRate:    bucket(c.Limits.Sessions),
@@ -296,6 +297,13 @@ func keyed(c config.Config, rates ...config.Rate) *ratelimit.Keyed {
 		opts.Rates = append(opts.Rates, bucket(r))
 	}
 	return ratelimit.NewKeyed(opts)
+}
+
+func newGuesses(l config.Limits) *ratelimit.Guesses {
+	return ratelimit.NewGuesses(ratelimit.GuessOptions{
+		Pair: bucket(l.LoginAccount), Account: bucket(l.LoginFailuresAccount), All: bucket(l.LoginFailures), Strict: bucket(l.LoginStrict),
+		Capacity: l.Keys,
+	})
 }
 
 func bucket(r config.Rate) ratelimit.Rate {

@@ -56,6 +56,7 @@ func startIn(t *testing.T, dir string, flags ...string) *server {
 	args := append([]string{"gatecast",
 		"--log.level=debug", "--port=0", "--host=127.0.0.1", "--data-dir=" + dir,
 		"--limits.handshakes.rate=0", "--limits.login.rate=0", "--limits.register.rate=0",
+		"--limits.login-account.rate=0", "--limits.login-failures-account.rate=0", "--limits.login-failures.rate=0",
 		"--limits.messages.rate=0", "--limits.bytes.rate=0", "--limits.connections-per-address=0",
 	}, flags...)
 	done := make(chan error, 1)

@@ -110,6 +110,10 @@ type Limits struct {
 	Bytes                 Rate
 	Handshakes            Rate
 	Login                 Rate
+	LoginAccount          Rate
+	LoginFailuresAccount  Rate
+	LoginFailures         Rate
+	LoginStrict           Rate
 	Register              Rate
 	Sessions              Rate
 	Keys                  int
@@ -218,6 +222,10 @@ func Default() Config {
 			Bytes:                 Rate{128 << 10, 1 << 20},
 			Handshakes:            Rate{10, 40},
 			Login:                 Rate{0.5, 10},
+			LoginAccount:          Rate{0.1, 5},
+			LoginFailuresAccount:  Rate{0.05, 20},
+			LoginFailures:         Rate{5, 200},
+			LoginStrict:           Rate{0.0167, 1},
 			Register:              Rate{0.5, 10},
 			Sessions:              Rate{5, 100},
 			Keys:                  100_000,
@@ -290,6 +298,10 @@ func (c *Config) settings() []setting {
 	list = append(list, rate("limits.bytes", &c.Limits.Bytes, "bytes that a user sends over sockets and in requests about channels")...)
 	list = append(list, rate("limits.handshakes", &c.Limits.Handshakes, "WebSocket handshakes of an address")...)
 	list = append(list, rate("limits.login", &c.Limits.Login, "logins of an address")...)
+	list = append(list, rate("limits.login_account", &c.Limits.LoginAccount, "wrong passwords for an account from one address")...)
+	list = append(list, rate("limits.login_failures_account", &c.Limits.LoginFailuresAccount, "wrong passwords for an account from anywhere, beyond which limits.login_strict holds for it")...)
+	list = append(list, rate("limits.login_failures", &c.Limits.LoginFailures, "wrong passwords for all accounts, beyond which limits.login_strict holds for every address")...)
+	list = append(list, rate("limits.login_strict", &c.Limits.LoginStrict, "wrong passwords of an address while many are guessing")...)
 	list = append(list, rate("limits.register", &c.Limits.Register, "registrations of an address")...)
 	list = append(list, rate("limits.sessions", &c.Limits.Sessions, "refreshes and logouts of an address")...)
 	return append(list,

@@ -81,12 +81,16 @@ const MessageCost = 1
 
 func (v *validation) limits(l Limits) {
 	for key, r := range map[string]Rate{
-		"limits.messages":   l.Messages,
-		"limits.bytes":      l.Bytes,
-		"limits.handshakes": l.Handshakes,
-		"limits.login":      l.Login,
-		"limits.register":   l.Register,
-		"limits.sessions":   l.Sessions,
+		"limits.messages":               l.Messages,
+		"limits.bytes":                  l.Bytes,
+		"limits.handshakes":             l.Handshakes,
+		"limits.login":                  l.Login,
+		"limits.login_account":          l.LoginAccount,
+		"limits.login_failures_account": l.LoginFailuresAccount,
+		"limits.login_failures":         l.LoginFailures,
+		"limits.login_strict":           l.LoginStrict,
+		"limits.register":               l.Register,
+		"limits.sessions":               l.Sessions,
 	} {
 		v.require(r.Rate == 0 || r.Rate >= 1e-6 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0, or 1e-6 to 1e9", r.Rate)
 		v.require(r.Rate == 0 || r.Burst >= MessageCost && r.Burst <= 1e9, key+".burst", "is %d; it must be %d to 1e9, or nothing would ever pass (a rate of 0 switches the limiter off)", r.Burst, MessageCost)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ratelimit"
 )
 
 // credentials is what register and login take.
@@ -55,7 +56,7 @@ func me(accounts *auth.Accounts) fiber.Handler {
 
 // changePassword gives the bearer's account another password and ends its other
 // sessions.
-func changePassword(accounts *auth.Accounts, body jsonBody) fiber.Handler {
+func changePassword(accounts *auth.Accounts, guesses *ratelimit.Guesses, body jsonBody) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		var in struct {
 			CurrentPassword string `json:"current_password"`
@@ -65,7 +66,9 @@ func changePassword(accounts *auth.Accounts, body jsonBody) fiber.Handler {
 			return err
 		}
 		claims, _ := middleware.ClaimsOf(c)
-		err := accounts.ChangePassword(c.UserContext(), claims.Subject, in.CurrentPassword, in.NewPassword, claims.SessionID)
+		err := middleware.Guess(c, guesses, claims.Username, func() error {
+			return accounts.ChangePassword(c.UserContext(), claims.Subject, in.CurrentPassword, in.NewPassword, claims.SessionID)
+		})
 		if errors.Is(err, auth.ErrNotFound) {
 			return auth.ErrInvalidToken // its account is gone
 		}

@@ -38,7 +38,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 
 	LoginRate, RegisterRate, SessionRate ratelimit.Rate
-	Logins, Registrations, SessionUses   *ratelimit.Keyed // by address
+	Logins, Registrations, SessionUses   *ratelimit.Keyed   // by address
+	Guesses                              *ratelimit.Guesses // at passwords
 	MessageRate                          ratelimit.Rate
 	Users                                *ratelimit.Keyed // messages and bytes, by user; the Gate's own
 
@@ -83,7 +84,7 @@ func New(o Options) *fiber.App {
 	loggedIn := middleware.LoggedIn()
 	perUser := middleware.MessageLimit(o.MessageRate, o.Users)
 	perUse := middleware.RateLimit("sessions", o.SessionRate, o.SessionUses)
-	logins := sessions{o.Accounts, o.Verifier, o.Origins, body, o.Logger}
+	logins := sessions{o.Accounts, o.Guesses, o.Verifier, o.Origins, body, o.Logger}
 
 	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, body))
 	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), logins.login)
@@ -92,7 +93,7 @@ func New(o Options) *fiber.App {
 	app.Get("/sessions", noStore, bearer, perUser, loggedIn, logins.list)
 	app.Delete("/sessions/:session", noStore, bearer, perUser, loggedIn, logins.end)
 	app.Get("/me", noStore, bearer, perUser, me(o.Accounts))
-	app.Put("/me/password", noStore, bearer, perUser, loggedIn, changePassword(o.Accounts, body))
+	app.Put("/me/password", noStore, bearer, perUser, loggedIn, changePassword(o.Accounts, o.Guesses, body))
 	app.Delete("/me", noStore, bearer, perUser, loggedIn, deleteMe(o.Accounts))
 	app.Post("/ws/ticket", noStore, bearer, perUser, ticket(o.Tickets))
 	app.Get("/channels", noStore, bearer, perUser, channels(o.Hub))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/middleware"
+	"github.com/gatecast/gatecast/ratelimit"
 )
 
 var (
@@ -40,6 +41,7 @@ type sessionBody struct {
 // sessions are the routes about logins.
 type sessions struct {
 	accounts *auth.Accounts
+	guesses  *ratelimit.Guesses
 	verifier middleware.Verifier
 	origins  middleware.Origins
 	body     jsonBody
@@ -60,7 +62,11 @@ func (s sessions) login(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	grant, err := s.accounts.Login(c.UserContext(), in.Username, in.Password, clientOf(c))
+	var grant auth.Grant
+	err := middleware.Guess(c, s.guesses, in.Username, func() (err error) {
+		grant, err = s.accounts.Login(c.UserContext(), in.Username, in.Password, clientOf(c))
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -57,10 +57,7 @@ func (r toldRate) charge(c *fiber.Ctx, limiter *ratelimit.Limiter, costs ...floa
 		wait = limiter.Take(costs[0])
 	}
 	left, next := limiter.Left(0)
-	if r.policy != "" {
-		c.Set(headerRateLimitPolicy, r.policy)
-		c.Set(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", r.name, left, WholeSeconds(next)))
-	}
+	r.tell(c, left, next)
 	switch {
 	case wait > 0 && len(costs) > 1 && float64(left) >= costs[0]: // the first bucket had enough
 		return &RateError{Limit: "bytes", Wait: wait}
@@ -70,6 +67,14 @@ func (r toldRate) charge(c *fiber.Ctx, limiter *ratelimit.Limiter, costs ...floa
 		return ErrOverBurst
 	}
 	return nil
+}
+
+// tell says how many tokens are left, and how long until there is one more.
+func (r toldRate) tell(c *fiber.Ctx, left int, next time.Duration) {
+	if r.policy != "" {
+		c.Set(headerRateLimitPolicy, r.policy)
+		c.Set(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", r.name, left, WholeSeconds(next)))
+	}
 }
 
 // WholeSeconds rounds up, so that who waits that long is let in.

@@ -73,6 +73,19 @@ func (l *Limiter) Take(costs ...float64) time.Duration {
 	return 0
 }
 
+// Return gives back what Take has spent, where it turns out that nothing was
+// owed. No bucket comes to hold more than its burst by it.
+func (l *Limiter) Return(costs ...float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for i, cost := range costs {
+		if b := l.buckets[i]; b != nil {
+			b.AllowN(now, -parts(cost)) // x/time/rate caps what is too much when it next looks
+		}
+	}
+}
+
 // Never is the wait for what no bucket can ever hold.
 const Never = time.Duration(math.MaxInt64)
 

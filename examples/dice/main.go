@@ -89,6 +89,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 		}),
 		Ready:     db.Ping,
 		Logger:    logger,
+		Guesses:   ratelimit.NewGuesses(ratelimit.GuessOptions{Pair: slow, Account: slow, Strict: slow}),
 		LoginRate: slow, Logins: keyed(slow), RegisterRate: slow, Registrations: keyed(slow),
 		SessionRate: messages, SessionUses: keyed(messages),
 		MessageRate: messages, Users: users,
