@@ -41,7 +41,7 @@ type Keyed struct {
 
 	mu      sync.Mutex // guards the rest
 	entries map[string]*entry
-	idle    *list.List // of *entry without references, the last used in front
+	idle    *list.List // of *entry without references, the next to be looked at in the back
 	held    int        // references given out and not released
 	shared  [sharedLimiters]*Limiter
 }
@@ -106,14 +106,18 @@ func (k *Keyed) insert(key string) *entry {
 	return e
 }
 
+// evict looks at idle keys in turn, so that a few that refill slowly do not stand
+// before all the others.
 func (k *Keyed) evict() {
-	for place, n := k.idle.Back(), 0; place != nil && n < evictLook; n++ {
-		e, before := place.Value.(*entry), place.Prev()
-		if e.limiter.full() {
-			k.idle.Remove(place)
-			delete(k.entries, e.key)
+	for range min(evictLook, k.idle.Len()) {
+		place := k.idle.Back()
+		e := place.Value.(*entry)
+		if !e.limiter.full() {
+			k.idle.MoveToFront(place)
+			continue
 		}
-		place = before
+		k.idle.Remove(place)
+		delete(k.entries, e.key)
 	}
 }
 

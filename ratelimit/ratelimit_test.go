@@ -153,6 +153,27 @@ func TestKeyedStaysBoundedL9(t *testing.T) {
 	runtime.KeepAlive(k) // what was measured must still be alive
 }
 
+// L9: keys that have spent nothing do not pile up behind a few that refill
+// slowly, and so nobody is made to share.
+func TestKeyedForgetsBehindSlowOnesL9(t *testing.T) {
+	c := newClock() // it stands still
+	k := ratelimit.NewKeyed(ratelimit.Options{Rates: []ratelimit.Rate{{PerSecond: 0.001, Burst: 1}}, Capacity: 1000, Now: c.now})
+	for i := range 30 {
+		take(k, fmt.Sprint("slow", i), 1)
+	}
+	for i := range 10_000 {
+		take(k, fmt.Sprint("key", i), 0)
+	}
+	if n := k.Len(); n > 60 {
+		t.Errorf("%d keys remembered, of which 30 have to be", n)
+	}
+	for i := range 30 {
+		if take(k, fmt.Sprint("slow", i), 1) == 0 {
+			t.Fatal("an exhausted bucket was reset")
+		}
+	}
+}
+
 // L4: all who hold a key hold one Limiter, and it is kept while anyone does.
 func TestAcquireSharesOneLimiterL4(t *testing.T) {
 	c := newClock() // it stands still
