@@ -215,6 +215,7 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		Logger:         logger,
 		Origins:        c.HTTP.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
+		SignUpClosed:   c.Auth.Registration == config.RegistrationClosed,
 		LoginRate:      bucket(c.Limits.Login),
 		Logins:         keyed(c, c.Limits.Login),
 		Guesses:        newGuesses(c.Limits),

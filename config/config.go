@@ -13,6 +13,7 @@ import (
 
 // Config is all settings. The zero value is not useful: start from Default.
 type Config struct {
+	Env             string
 	Host            string
 	Port            int
 	DataDir         string
@@ -27,7 +28,15 @@ type Config struct {
 	Limits          Limits
 	Presence        Presence
 	Socket          Socket
+
+	given map[string]bool // keys that a layer has set; nil where it was not Load that made this
 }
+
+// Environments that a server runs in.
+const (
+	EnvDevelopment = "development"
+	EnvProduction  = "production"
+)
 
 // Drivers of the store.
 const (
@@ -73,28 +82,36 @@ type HTTP struct {
 	BodyBytes      int
 }
 
+// Who may make an account.
+const (
+	RegistrationOpen   = "open"
+	RegistrationClosed = "closed"
+)
+
 // Auth is about accounts and tokens.
 type Auth struct {
-	Issuer          string
-	Audience        string
-	AccessTTL       time.Duration
-	RefreshTTL      time.Duration
-	RefreshIdle     time.Duration
-	RefreshGrace    time.Duration
-	SessionsPerUser int
-	TicketTTL       time.Duration
-	RevocationPoll  time.Duration
-	HMACSecret      Secret
-	KeysPoll        time.Duration
-	KeyPublishAhead time.Duration
-	TokenTTLMax     time.Duration
-	AllowQueryToken bool
-	DeletedMessages string
-	PasswordMin     int
-	HashMemoryKiB   int
-	HashPasses      int
-	HashSlots       int
-	HashQueue       int
+	Registration           string
+	Issuer                 string
+	Audience               string
+	AccessTTL              time.Duration
+	RefreshTTL             time.Duration
+	RefreshIdle            time.Duration
+	RefreshGrace           time.Duration
+	SessionsPerUser        int
+	TicketTTL              time.Duration
+	RevocationPoll         time.Duration
+	HMACSecret             Secret
+	KeysPoll               time.Duration
+	KeyPublishAhead        time.Duration
+	TokenTTLMax            time.Duration
+	AllowQueryToken        bool
+	QueryTokenInProduction bool
+	DeletedMessages        string
+	PasswordMin            int
+	HashMemoryKiB          int
+	HashPasses             int
+	HashSlots              int
+	HashQueue              int
 }
 
 // Rate is a token bucket: Rate tokens a second, Burst at most. A Rate of 0
@@ -171,6 +188,7 @@ func Default() Config {
 	owner := []string{"owner"}
 	week := History{Count: 1000, Age: Duration(7 * 24 * time.Hour)}
 	return Config{
+		Env:             EnvDevelopment,
 		Port:            3000,
 		DataDir:         "./data",
 		ShutdownTimeout: 10 * time.Second,
@@ -198,6 +216,7 @@ func Default() Config {
 			BodyBytes:      16 << 10,
 		},
 		Auth: Auth{
+			Registration:    RegistrationOpen,
 			Issuer:          "gatecast",
 			Audience:        "gatecast",
 			AccessTTL:       15 * time.Minute,
@@ -251,6 +270,7 @@ func Default() Config {
 // The flags, the environment, the file and the docs' table all come from here.
 func (c *Config) settings() []setting {
 	list := []setting{
+		{"env", text(&c.Env), "development, or production, which refuses to start with what is a mistake in front of the public"},
 		{"host", text(&c.Host), "address to listen on; empty is all"},
 		{"port", integer(&c.Port), "TCP port; 0 picks a free one. The variable PORT sets it too, and wins over GATECAST_PORT"},
 		{"data_dir", text(&c.DataDir), "folder for the database and the signing keys; made at the first start"},
@@ -273,6 +293,7 @@ func (c *Config) settings() []setting {
 		{"http.request_timeout", duration(&c.HTTP.RequestTimeout), "how long the work on a request may take"},
 		{"http.header_bytes", integer(&c.HTTP.HeaderBytes), "size of a request's line and headers at most, in bytes"},
 		{"http.body_bytes", integer(&c.HTTP.BodyBytes), "size of a JSON request body at most, but for messages, in bytes"},
+		{"auth.registration", text(&c.Auth.Registration), "who may sign up: open is everyone, closed is nobody"},
 		{"auth.issuer", text(&c.Auth.Issuer), "`iss` of our tokens"},
 		{"auth.audience", text(&c.Auth.Audience), "`aud` of our tokens"},
 		{"auth.access_ttl", duration(&c.Auth.AccessTTL), "life of an access token; 5 to 15 minutes are advised"},
@@ -287,6 +308,7 @@ func (c *Config) settings() []setting {
 		{"auth.key_publish_ahead", duration(&c.Auth.KeyPublishAhead), "how long a new key is published before it signs, so that all who verify know it by then; the same for every node and for `gatecast keys`"},
 		{"auth.token_ttl_max", duration(&c.Auth.TokenTTLMax), "longest life of a token that `gatecast token` issues; a key that no longer signs is kept that long"},
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
+		{"auth.query_token_in_production", boolean(&c.Auth.QueryTokenInProduction), "let auth.allow_query_token be on in production"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
 		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least; 15 are advised where nothing else guards an account"},
 		{"auth.hash_memory_kib", integer(&c.Auth.HashMemoryKiB), "argon2id memory of a password hash, in KiB"},

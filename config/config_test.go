@@ -163,11 +163,11 @@ func TestUnknownEnvironmentVariable(t *testing.T) {
 // O5: no way of printing a configuration shows a secret.
 func TestSecretsAreRedactedO5(t *testing.T) {
 	const secret = "canary-0123456789-0123456789-0123456789"
-	c, err := config.Load([]string{"--auth.hmac-secret=" + secret}, env(nil), nil)
+	c, err := config.Load([]string{"--auth.hmac-secret=" + secret, "--store.driver=postgres", "--store.dsn=postgres://user:canary@db.example/gatecast"}, env(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoded, err := json.Marshal(c.Auth)
+	encoded, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}

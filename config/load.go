@@ -26,6 +26,7 @@ var ErrHelp = flag.ErrHelp
 // an error. own defines flags that are not settings; nil defines none.
 func Load(args []string, getenv func(string) string, own func(*flag.FlagSet)) (Config, error) {
 	c := Default()
+	c.given = make(map[string]bool)
 	settings := c.settings()
 
 	// The flags are read first, for --config and for mistakes, and laid on
@@ -60,19 +61,25 @@ func Load(args []string, getenv func(string) string, own func(*flag.FlagSet)) (C
 	}
 
 	if *file != "" {
-		if err := loadFile(*file, settings); err != nil {
+		if err := c.loadFile(*file, settings); err != nil {
 			return c, err
 		}
 	}
-	if err := loadEnv(getenv, settings); err != nil {
+	if err := c.loadEnv(getenv, settings); err != nil {
 		return c, err
 	}
 	for _, o := range overrides {
-		if err := o.setting.value.Set(o.text); err != nil {
+		if err := c.set(o.setting, o.text); err != nil {
 			return c, fmt.Errorf("--%s (%s): %w", flagName(o.setting.key), o.setting.key, err)
 		}
 	}
 	return c, c.Validate()
+}
+
+// set lays text over a setting's value and notes that it was given.
+func (c *Config) set(s setting, text string) error {
+	c.given[s.key] = true
+	return s.value.Set(text)
 }
 
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
@@ -81,7 +88,7 @@ func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-func loadEnv(getenv func(string) string, settings []setting) error {
+func (c *Config) loadEnv(getenv func(string) string, settings []setting) error {
 	for _, s := range settings {
 		names := []string{envName(s.key)}
 		if s.key == "port" {
@@ -92,7 +99,7 @@ func loadEnv(getenv func(string) string, settings []setting) error {
 			if text == "" {
 				continue
 			}
-			if err := s.value.Set(text); err != nil {
+			if err := c.set(s, text); err != nil {
 				return fmt.Errorf("environment variable %s (%s): %w", name, s.key, err)
 			}
 		}
@@ -120,7 +127,7 @@ func CheckEnviron(environ []string) error {
 	return nil
 }
 
-func loadFile(path string, settings []setting) error {
+func (c *Config) loadFile(path string, settings []setting) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("config file: %w", err)
@@ -139,18 +146,18 @@ func loadFile(path string, settings []setting) error {
 	for _, s := range settings {
 		byKey[s.key] = s
 	}
-	if err := setNode(byKey, "", document.Content[0]); err != nil {
+	if err := c.setNode(byKey, "", document.Content[0]); err != nil {
 		return fmt.Errorf("config file %s: %w", path, err)
 	}
 	return nil
 }
 
 // setNode sets every key below prefix that node gives.
-func setNode(byKey map[string]setting, prefix string, node *yaml.Node) error {
+func (c *Config) setNode(byKey map[string]setting, prefix string, node *yaml.Node) error {
 	if s, ok := byKey[prefix]; ok {
 		text, err := nodeText(node)
 		if err == nil {
-			err = s.value.Set(text)
+			err = c.set(s, text)
 		}
 		if err != nil {
 			return fmt.Errorf("line %d: %s: %w", node.Line, prefix, err)
@@ -179,7 +186,7 @@ func setNode(byKey map[string]setting, prefix string, node *yaml.Node) error {
 		if !known(byKey, key) {
 			return fmt.Errorf("line %d: %s: unknown key", node.Content[i].Line, key)
 		}
-		if err := setNode(byKey, key, node.Content[i+1]); err != nil {
+		if err := c.setNode(byKey, key, node.Content[i+1]); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ const MinHMACSecret = 32
 // Validate tells everything that is wrong, each with its key.
 func (c *Config) Validate() error {
 	var v validation
+	v.oneOf("env", c.Env, EnvDevelopment, EnvProduction)
 	v.require(c.Port >= 0 && c.Port <= 65535, "port", "is %d; it must be 0 to 65535", c.Port)
 	v.require(c.DataDir != "", "data_dir", "is empty; name a folder")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -22,6 +23,7 @@ func (c *Config) Validate() error {
 	v.oneOf("store.driver", c.Store.Driver, DriverSQLite, DriverPostgres)
 	v.require(c.Store.Driver != DriverPostgres || c.Store.DSN.Reveal() != "", "store.dsn", "is empty; name the PostgreSQL database")
 	v.require(c.Store.Driver != DriverSQLite || c.Store.DSN.Reveal() == "", "store.dsn", "is given, but store.driver is sqlite, which keeps its file in data_dir; set store.driver to postgres")
+	v.oneOf("auth.registration", c.Auth.Registration, RegistrationOpen, RegistrationClosed)
 	v.oneOf("auth.deleted_messages", c.Auth.DeletedMessages, MessagesAnonymise, MessagesRemove)
 	v.require(c.ChannelLog.Queue >= 1, "log.queue", "is %d; it must be 1 at least", c.ChannelLog.Queue)
 	v.require(c.ChannelLog.QueueBytes >= 1, "log.queue_bytes", "is %d; it must be 1 at least", c.ChannelLog.QueueBytes)
@@ -73,6 +75,9 @@ func (c *Config) Validate() error {
 	v.require(c.HTTP.BodyBytes >= 1<<10, "http.body_bytes", "is %d; it must be 1024 at least", c.HTTP.BodyBytes)
 	v.limits(c.Limits)
 	v.require(c.Presence.DetailMax >= 1, "presence.detail_max", "is %d; it must be 1 at least", c.Presence.DetailMax)
+	if c.Env == EnvProduction {
+		v.production(c)
+	}
 	return v.err()
 }
 

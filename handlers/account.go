@@ -26,8 +26,14 @@ type accountBody struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func register(accounts *auth.Accounts, body jsonBody) fiber.Handler {
+// errRegistrationClosed: accounts come from the operator.
+var errRegistrationClosed = errors.New("nobody can sign up here; ask the operator for an account")
+
+func register(accounts *auth.Accounts, closed bool, body jsonBody) fiber.Handler {
 	return func(c *fiber.Ctx) error {
+		if closed {
+			return errRegistrationClosed
+		}
 		var in credentials
 		if err := body.decode(c, &in); err != nil {
 			return err

@@ -48,6 +48,7 @@ var codes = []struct {
 	{auth.ErrBadCredentials, http.StatusUnauthorized, "bad_credentials"},
 	{auth.ErrUsernameTaken, http.StatusConflict, "username_taken"},
 	{auth.ErrBusy, http.StatusServiceUnavailable, "busy"},
+	{errRegistrationClosed, http.StatusForbidden, "registration_closed"},
 	{middleware.ErrForeignOrigin, http.StatusForbidden, "foreign_origin"},
 	{middleware.ErrCookieAlone, http.StatusForbidden, "cookie_alone"},
 	{middleware.ErrNotWebSocket, http.StatusUpgradeRequired, "upgrade_required"},

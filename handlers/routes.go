@@ -37,6 +37,8 @@ type Options struct {
 	Origins        middleware.Origins
 	TrustedProxies []netip.Prefix
 
+	SignUpClosed bool // accounts come from the operator
+
 	LoginRate, RegisterRate, SessionRate ratelimit.Rate
 	Logins, Registrations, SessionUses   *ratelimit.Keyed   // by address
 	Guesses                              *ratelimit.Guesses // at passwords
@@ -86,7 +88,7 @@ func New(o Options) *fiber.App {
 	perUse := middleware.RateLimit("sessions", o.SessionRate, o.SessionUses)
 	logins := sessions{o.Accounts, o.Guesses, o.Verifier, o.Origins, body, o.Logger}
 
-	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, body))
+	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, o.SignUpClosed, body))
 	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), logins.login)
 	app.Post("/refresh", noStore, perUse, logins.refresh)
 	app.Post("/logout", noStore, perUse, logins.logout)

@@ -38,6 +38,7 @@ const english = {
 
   'error.bad_credentials': 'Wrong username or password.',
   'error.username_taken': 'This username is taken. Choose another, or log in.',
+  'error.registration_closed': 'Nobody can sign up here. Ask the operator for an account.',
   'error.invalid_username': 'This username cannot be used: use letters, digits and no spaces, 64 at most.',
   'error.invalid_password': 'This password cannot be used: {detail}.',
   'error.rate_limited': 'Too fast. Try again in {n} s.',
@@ -92,6 +93,7 @@ const vietnamese = {
 
   'error.bad_credentials': 'Sai tên đăng nhập hoặc mật khẩu.',
   'error.username_taken': 'Tên này đã có người dùng. Hãy chọn tên khác hoặc đăng nhập.',
+  'error.registration_closed': 'Ở đây không mở đăng ký. Hãy hỏi người quản trị để có tài khoản.',
   'error.invalid_username': 'Không dùng được tên này: chỉ dùng chữ, số, không có dấu cách, tối đa 64 ký tự.',
   'error.invalid_password': 'Không dùng được mật khẩu này: {detail}.',
   'error.rate_limited': 'Bạn gửi quá nhanh. Hãy thử lại sau {n} giây.',
