@@ -104,7 +104,7 @@ func kidOf(t testing.TB, token string) string {
 
 func verify(t testing.TB, keys *auth.KeySet, token string) error {
 	t.Helper()
-	_, err := auth.NewVerifier(keys, tokens).Verify(t.Context(), token)
+	_, err := auth.NewVerifier(keys, nil, tokens).Verify(t.Context(), token)
 	if err != nil && !errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("%v is not ErrInvalidToken", err)
 	}

@@ -55,7 +55,7 @@ func benchmarkVerify(b *testing.B, keys *auth.KeySet) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	verifier := auth.NewVerifier(keys, benchTokens)
+	verifier := auth.NewVerifier(keys, nil, benchTokens)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := verifier.Verify(b.Context(), token); err != nil {
