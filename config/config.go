@@ -107,6 +107,7 @@ type Auth struct {
 	AllowQueryToken        bool
 	QueryTokenInProduction bool
 	DeletedMessages        string
+	Issuers                Issuers
 	PasswordMin            int
 	HashMemoryKiB          int
 	HashPasses             int
@@ -310,6 +311,7 @@ func (c *Config) settings() []setting {
 		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
 		{"auth.query_token_in_production", boolean(&c.Auth.QueryTokenInProduction), "let auth.allow_query_token be on in production"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
+		{"auth.issuers", &c.Auth.Issuers, "other issuers whose access tokens are good here, such as Keycloak, Auth0 or a backend of one's own: a list of `name`, `issuer`, `audience`, `jwks_url` or `key_file`, `claims`, `user_prefix`"},
 		{"auth.password_min", integer(&c.Auth.PasswordMin), "characters in a new password at least; 15 are advised where nothing else guards an account"},
 		{"auth.hash_memory_kib", integer(&c.Auth.HashMemoryKiB), "argon2id memory of a password hash, in KiB"},
 		{"auth.hash_passes", integer(&c.Auth.HashPasses), "argon2id passes of a password hash"},

@@ -127,6 +127,20 @@ func TestMistakesNameTheKey(t *testing.T) {
 		{name: "keys that nobody looks at", args: []string{"--auth.keys-poll=0s"}, wants: []string{"auth.keys_poll"}},
 		{name: "tokens that outlive their key", args: []string{"--auth.token-ttl-max=14m"}, wants: []string{"auth.token_ttl_max", "auth.access_ttl", "15m"}},
 		{name: "ping timeout over the interval", args: []string{"--socket.ping-timeout=1m"}, wants: []string{"socket.ping_timeout"}},
+		{name: "unknown field of an issuer", file: "auth:\n  issuers:\n    - {name: sso, isuer: x}\n", wants: []string{"line 3", "auth.issuers", "isuer"}},
+		{name: "issuers that are no list", file: "auth:\n  issuers: {name: sso}\n", wants: []string{"auth.issuers"}},
+		{name: "an issuer of nothing", file: "auth:\n  issuers: [{}]\n", wants: []string{"auth.issuers: item 1: name", "item 1: issuer is empty", "item 1: audience is empty", "jwks_url or by key_file"}},
+		{name: "an issuer's name", args: issuer(`"name":"Main_SSO"`), wants: []string{"auth.issuers", `"Main_SSO": name`}},
+		{name: "an issuer's name with a colon", args: issuer(`"name":"a:b"`), wants: []string{`"a:b": name`}},
+		{name: "keys in two places", args: issuer(`"key_file":"x"`), wants: []string{`"sso": `, "one of them"}},
+		{name: "keys over http", args: issuer(`"jwks_url":"http://sso.example.com/keys"`), wants: []string{`"sso": jwks_url`, "https"}},
+		{name: "keys over http near by", args: issuer(`"jwks_url":"http://localhost.example.com/keys"`), wants: []string{"jwks_url"}},
+		{name: "keys of a file's URL", args: issuer(`"jwks_url":"file:///etc/keys"`), wants: []string{"jwks_url"}},
+		{name: "keys at no host", args: issuer(`"jwks_url":"https:///keys"`), wants: []string{"jwks_url"}},
+		{name: "keys behind a password", args: issuer(`"jwks_url":"https://me:` + strings.Repeat("x", 31) + `@sso.example.com/keys"`), wants: []string{"jwks_url", "password"}},
+		{name: "our own issuer", args: issuer(`"issuer":"gatecast"`), wants: []string{`"sso": issuer is "gatecast"`}},
+		{name: "a prefix that is no ID", args: issuer(`"user_prefix":"sso|"`), wants: []string{`"sso": user_prefix is "sso|"`}},
+		{name: "an issuer twice", file: "auth:\n  issuers:\n    - &a {name: sso, issuer: x, audience: a, key_file: k}\n    - *a\n", wants: []string{"two issuers", `issuer is "x"`}},
 		{name: "all mistakes at once", args: []string{"--port=-1", "--log.level=loud"}, wants: []string{"port", "log.level"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -147,6 +161,74 @@ func TestMistakesNameTheKey(t *testing.T) {
 				t.Errorf("error shows a secret: %v", err)
 			}
 		})
+	}
+}
+
+// issuer is the flag of an issuer that is as it should be but for one member.
+func issuer(member string) []string {
+	good := map[string]any{"name": "sso", "issuer": "https://sso.example.com", "audience": "chat", "jwks_url": "https://sso.example.com/keys"}
+	if err := json.Unmarshal([]byte("{"+member+"}"), &good); err != nil {
+		panic(err)
+	}
+	list, err := json.Marshal([]any{good})
+	if err != nil {
+		panic(err)
+	}
+	return []string{"--auth.issuers=" + string(list)}
+}
+
+func TestIssuers(t *testing.T) {
+	c, err := config.Load(nil, env(map[string]string{"GATECAST_AUTH_ISSUERS": `
+- name: sso
+  issuer: https://sso.example.com/realms/main
+  audience: chat
+  jwks_url: http://[::1]:8080/keys
+  claims: {user_id: id, username: name, role: realm_access.roles, capabilities: "https://chat.example.com/caps"}
+- {name: own, issuer: shop, audience: chat, key_file: shop.pem, user_prefix: ""}
+- {name: third, issuer: third, audience: chat, key_file: third.pem, user_prefix: x.}`}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := c.Auth.Issuers
+	if len(list) != 3 || list[0].Issuer != "https://sso.example.com/realms/main" || list[0].Audience != "chat" || list[0].JWKSURL != "http://[::1]:8080/keys" ||
+		list[0].Claims != (config.IssuerClaims{UserID: "id", Username: "name", Role: "realm_access.roles", Capabilities: "https://chat.example.com/caps"}) || list[1].KeyFile != "shop.pem" {
+		t.Errorf("got %+v", list)
+	}
+	for i, want := range []string{"sso:", "", "x."} {
+		if got := list[i].Prefix(); got != want {
+			t.Errorf("prefix %d is %q, want %q", i, got, want)
+		}
+	}
+	again, err := config.Load([]string{"--config", file(t, c.Describe())}, env(nil), nil)
+	if err != nil || again.Describe() != c.Describe() || again.Auth.Issuers[1].Prefix() != "" {
+		t.Errorf("%v\nbefore:\n%s\nafter:\n%s", err, c.Describe(), again.Describe())
+	}
+	// A later layer's list takes the place of an earlier one's.
+	fewer, err := config.Load(append([]string{"--config", file(t, c.Describe())}, issuer("")...), env(nil), nil)
+	if err != nil || len(fewer.Auth.Issuers) != 1 {
+		t.Errorf("%v %+v", err, fewer.Auth.Issuers)
+	}
+	if none, err := config.Load([]string{"--config", file(t, c.Describe()), "--auth.issuers="}, env(nil), nil); err != nil || len(none.Auth.Issuers) != 0 {
+		t.Errorf("%v %+v", err, none.Auth.Issuers)
+	}
+}
+
+// The docs' example of issuers is one.
+func TestDocsIssuers(t *testing.T) {
+	page, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Tokens of other issuers")
+	_, example, _ := strings.Cut(section, "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	c, err := config.Load([]string{"--config", file(t, example)}, env(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := c.Auth.Issuers
+	if len(list) != 3 || list[0].Prefix() != "keycloak:" || list[1].Claims.UserID != "https://chat.example.com/user_id" || list[2].Prefix() != "" {
+		t.Errorf("got %+v", list)
 	}
 }
 

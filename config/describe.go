@@ -60,6 +60,11 @@ func valueNode(v value) *yaml.Node {
 		if err := node.Encode(map[string]Rule(*v)); err == nil {
 			return node
 		}
+	case *Issuers:
+		node := &yaml.Node{}
+		if err := node.Encode([]TrustedIssuer(*v)); err == nil {
+			return node
+		}
 	}
 	return scalar(v.String())
 }

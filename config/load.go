@@ -155,7 +155,7 @@ func (c *Config) loadFile(path string, settings []setting) error {
 // setNode sets every key below prefix that node gives.
 func (c *Config) setNode(byKey map[string]setting, prefix string, node *yaml.Node) error {
 	if s, ok := byKey[prefix]; ok {
-		text, err := nodeText(node)
+		text, err := nodeText(node, s.value)
 		if err == nil {
 			err = c.set(s, text)
 		}
@@ -202,12 +202,13 @@ func known(byKey map[string]setting, key string) bool {
 	return false
 }
 
-// nodeText is what a node's value is as text that value.Set takes.
-func nodeText(node *yaml.Node) (string, error) {
-	switch node.Kind {
-	case yaml.ScalarNode:
+// nodeText is what a node's value is as text that v.Set takes.
+func nodeText(node *yaml.Node, v value) (string, error) {
+	_, ofMappings := v.(*Issuers)
+	switch {
+	case node.Kind == yaml.ScalarNode:
 		return node.Value, nil
-	case yaml.SequenceNode:
+	case node.Kind == yaml.SequenceNode && !ofMappings:
 		items := make([]string, len(node.Content))
 		for i, item := range node.Content {
 			if item.Kind != yaml.ScalarNode {

@@ -64,6 +64,7 @@ func (c *Config) Validate() error {
 	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
 	v.require(c.Auth.Issuer != "", "auth.issuer", "is empty")
 	v.require(c.Auth.Audience != "", "auth.audience", "is empty")
+	v.issuers(c.Auth.Issuers, c.Auth.Issuer)
 	secret := len(c.Auth.HMACSecret.Reveal())
 	v.require(secret == 0 || secret >= MinHMACSecret, "auth.hmac_secret", "has %d bytes; give %d random ones at least", secret, MinHMACSecret)
 	v.require(c.Auth.PasswordMin >= 1 && c.Auth.PasswordMin <= 64, "auth.password_min", "is %d; it must be 1 to 64", c.Auth.PasswordMin)
