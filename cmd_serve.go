@@ -42,6 +42,10 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	issuers, err := newIssuers(c.Auth.Issuers, logger)
+	if err != nil {
+		return err
+	}
 	revocations := auth.NewRevocations(db, auth.RevocationOptions{Poll: c.Auth.RevocationPoll, Logger: logger})
 	if err := revocations.Load(ctx); err != nil {
 		return err
@@ -49,6 +53,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	log := newLog(c.ChannelLog, db, rules, logger)
 	defer log.Shutdown()
 	verifier := auth.NewVerifier(keys, revocations, tokenOptions(c))
+	verifier.Trust(issuers)
 	hub, err := newHub(c, rules, log, verifier, revocations, logger)
 	if err != nil {
 		return err
@@ -62,6 +67,8 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
 	}
 	announce(logger, c, listener.Addr())
+	issuers.Start()
+	defer issuers.Close()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(patientListener{listener}) }()
 	select {
@@ -120,6 +127,22 @@ func keyOptions(c config.Config) auth.KeyOptions {
 		LongestTTL:   max(c.Auth.AccessTTL, c.Auth.TokenTTLMax),
 		Poll:         c.Auth.KeysPoll,
 	}
+}
+
+// newIssuers takes over what config has checked.
+func newIssuers(list config.Issuers, logger *slog.Logger) (*auth.Issuers, error) {
+	trusted := make([]auth.TrustedIssuer, len(list))
+	for n, i := range list {
+		trusted[n] = auth.TrustedIssuer{
+			Name: i.Name, Issuer: i.Issuer, Audience: i.Audience, JWKSURL: i.JWKSURL, KeyFile: i.KeyFile,
+			Claims: auth.ClaimNames(i.Claims), UserPrefix: i.Prefix(),
+		}
+	}
+	issuers, err := auth.NewIssuers(trusted, auth.IssuersOptions{Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("auth.issuers: %w", err)
+	}
+	return issuers, nil
 }
 
 func openStore(ctx context.Context, c config.Config) (*store.DB, error) {

@@ -18,12 +18,13 @@ type credentials struct {
 	Password string `json:"password"`
 }
 
-// accountBody is an account as its owner sees it.
+// accountBody is an account as its owner sees it. A user of another issuer has
+// no account here, and no day when it was made.
 type accountBody struct {
 	UserID    string    `json:"user_id"`
 	Username  string    `json:"username"`
 	Role      string    `json:"role"`
-	CreatedAt time.Time `json:"created_at"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
 // errRegistrationClosed: accounts come from the operator.
@@ -46,9 +47,14 @@ func register(accounts *auth.Accounts, closed bool, body jsonBody) fiber.Handler
 	}
 }
 
+// me answers from the account, or from the token where no login is behind it:
+// then there may be no account.
 func me(accounts *auth.Accounts) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		claims, _ := middleware.ClaimsOf(c)
+		if claims.SessionID == "" {
+			return c.JSON(accountBody{UserID: claims.Subject, Username: claims.Username, Role: claims.Role})
+		}
 		account, err := accounts.Account(c.UserContext(), claims.Subject)
 		if errors.Is(err, auth.ErrNotFound) {
 			return auth.ErrInvalidToken // its account is gone
