@@ -8,15 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/mattn/go-isatty"
 
-	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/broker"
 	"github.com/gatecast/gatecast/config"
 	"github.com/gatecast/gatecast/handlers"
@@ -38,37 +35,24 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	keys, err := keySet(c, logger)
+	trust, err := newTrust(ctx, c, db, logger)
 	if err != nil {
-		return err
-	}
-	issuers, err := newIssuers(c.Auth.Issuers, logger)
-	if err != nil {
-		return err
-	}
-	revocations := auth.NewRevocations(db, auth.RevocationOptions{Poll: c.Auth.RevocationPoll, Logger: logger})
-	if err := revocations.Load(ctx); err != nil {
 		return err
 	}
 	log := newLog(c.ChannelLog, db, rules, logger)
 	defer log.Shutdown()
-	verifier := auth.NewVerifier(keys, revocations, tokenOptions(c))
-	verifier.Trust(issuers)
-	hub, err := newHub(c, rules, log, verifier, revocations, logger)
+	hub, err := newHub(c, rules, log, trust, logger)
 	if err != nil {
 		return err
 	}
-	i := newInstance(c, db, log, keys, verifier, revocations, hub, logger)
-	defer goUntilDone(keys.Watch)()
-	defer goUntilDone(func(ctx context.Context) { revocations.Watch(ctx, i.endSessions) })()
+	i := newInstance(c, db, log, trust, hub, logger)
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
 	}
 	announce(logger, c, listener.Addr())
-	issuers.Start()
-	defer issuers.Close()
+	defer trust.follow(hub)()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(patientListener{listener}) }()
 	select {
@@ -110,41 +94,6 @@ func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	logger.Info("stopped", "sockets", i.hub.Sessions(), "slots", i.gate.Held(), "limiters", i.users.Held())
 }
 
-func keySet(c config.Config, logger *slog.Logger) (*auth.KeySet, error) {
-	if secret := c.Auth.HMACSecret.Reveal(); secret != "" {
-		return auth.NewHMACKeySet([]byte(secret))
-	}
-	opts := keyOptions(c)
-	opts.Logger = logger
-	return auth.LoadKeySet(keyDir(c), opts)
-}
-
-func keyDir(c config.Config) string { return filepath.Join(c.DataDir, "keys") }
-
-func keyOptions(c config.Config) auth.KeyOptions {
-	return auth.KeyOptions{
-		PublishAhead: c.Auth.KeyPublishAhead,
-		LongestTTL:   max(c.Auth.AccessTTL, c.Auth.TokenTTLMax),
-		Poll:         c.Auth.KeysPoll,
-	}
-}
-
-// newIssuers takes over what config has checked.
-func newIssuers(list config.Issuers, logger *slog.Logger) (*auth.Issuers, error) {
-	trusted := make([]auth.TrustedIssuer, len(list))
-	for n, i := range list {
-		trusted[n] = auth.TrustedIssuer{
-			Name: i.Name, Issuer: i.Issuer, Audience: i.Audience, JWKSURL: i.JWKSURL, KeyFile: i.KeyFile,
-			Claims: auth.ClaimNames(i.Claims), UserPrefix: i.Prefix(),
-		}
-	}
-	issuers, err := auth.NewIssuers(trusted, auth.IssuersOptions{Logger: logger})
-	if err != nil {
-		return nil, fmt.Errorf("auth.issuers: %w", err)
-	}
-	return issuers, nil
-}
-
 func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return store.OpenPostgres(ctx, c.Store.DSN.Reveal())
@@ -183,7 +132,7 @@ func newLog(c config.ChannelLog, db *store.DB, rules *ws.Rules, logger *slog.Log
 	})
 }
 
-func newHub(c config.Config, rules *ws.Rules, log ws.Log, verifier *auth.Verifier, revocations *auth.Revocations, logger *slog.Logger) (*ws.Hub, error) {
+func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, logger *slog.Logger) (*ws.Hub, error) {
 	hub, err := ws.NewHub(ws.Options{
 		Rules:         rules,
 		Broker:        &broker.Memory{},
@@ -195,8 +144,8 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, verifier *auth.Verifie
 		QueueBytes:    c.Limits.QueueBytes,
 		DetailMax:     c.Presence.DetailMax,
 		Messages:      bucket(c.Limits.Messages),
-		Verifier:      verifier,
-		Revoked:       revocations.Revoked,
+		Verifier:      trust.verifier,
+		Revoked:       trust.revocations.Revoked,
 		ExpiryNotice:  c.Socket.ExpiryNotice,
 		PingInterval:  c.Socket.PingInterval,
 		PingTimeout:   c.Socket.PingTimeout,
@@ -210,14 +159,13 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, verifier *auth.Verifie
 	return hub, nil
 }
 
-func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySet, verifier *auth.Verifier, revocations *auth.Revocations, hub *ws.Hub, logger *slog.Logger) *instance {
-	tickets := auth.NewTickets(ticketStore(c, db), revocations, auth.TicketOptions{TTL: c.Auth.TicketTTL})
+func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hub *ws.Hub, logger *slog.Logger) *instance {
 	users := keyed(c, c.Limits.Messages, c.Limits.Bytes)
 	gate := middleware.NewGate(middleware.GateOptions{
 		Protocol:              ws.Version,
 		Origins:               c.HTTP.Origins,
-		Verifier:              verifier,
-		Tickets:               tickets,
+		Verifier:              trust.verifier,
+		Tickets:               trust.tickets,
 		AllowQueryToken:       c.Auth.AllowQueryToken,
 		Draining:              hub.Draining,
 		HandshakeRate:         bucket(c.Limits.Handshakes),
@@ -228,10 +176,10 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 	})
 	app := handlers.New(handlers.Options{
-		Accounts:       newAccounts(c, db, keys, revocations),
-		Verifier:       verifier,
-		Tickets:        tickets,
-		Keys:           keys,
+		Accounts:       newAccounts(c, db, trust.keys, trust.revocations),
+		Verifier:       trust.verifier,
+		Tickets:        trust.tickets,
+		Keys:           trust.keys,
 		Hub:            hub,
 		Gate:           gate,
 		Ready:          readiness(hub, db, log),
@@ -257,50 +205,6 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, keys *auth.KeySe
 		MessageBytes:   c.Limits.MessageBytes,
 	})
 	return &instance{app, hub, gate, users}
-}
-
-func tokenOptions(c config.Config) auth.TokenOptions {
-	return auth.TokenOptions{Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, TTL: c.Auth.AccessTTL}
-}
-
-func newAccounts(c config.Config, db *store.DB, keys *auth.KeySet, revocations *auth.Revocations) *auth.Accounts {
-	hasher := auth.NewHasher(auth.HasherOptions{
-		MemoryKiB: c.Auth.HashMemoryKiB, Passes: c.Auth.HashPasses, Slots: c.Auth.HashSlots, Queue: c.Auth.HashQueue,
-	})
-	return auth.NewAccounts(db, hasher, auth.NewIssuer(keys, tokenOptions(c)), revocations, auth.AccountOptions{
-		SessionTTL:     c.Auth.RefreshTTL,
-		SessionIdle:    c.Auth.RefreshIdle,
-		RefreshGrace:   c.Auth.RefreshGrace,
-		Sessions:       c.Auth.SessionsPerUser,
-		Passwords:      auth.PasswordRules{MinLength: c.Auth.PasswordMin},
-		RemoveMessages: c.Auth.DeletedMessages == config.MessagesRemove,
-	})
-}
-
-// ticketStore keeps tickets where all nodes find them; a server that is alone
-// need not write them down.
-func ticketStore(c config.Config, db *store.DB) auth.TicketStore {
-	if c.Store.Driver == config.DriverPostgres {
-		return store.NewTickets(db)
-	}
-	return auth.NewMemoryTickets(c.Limits.Keys)
-}
-
-// endSessions closes the sockets whose tokens have been revoked.
-func (i *instance) endSessions(about func(auth.Claims) bool) {
-	i.hub.CloseSessions(about, ws.CloseUnauthorized, ws.ReasonEnded)
-}
-
-// goUntilDone runs do on a goroutine; what it answers ends do's context and
-// waits for it.
-func goUntilDone(do func(context.Context)) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { do(ctx) })
-	return func() {
-		cancel()
-		running.Wait()
-	}
 }
 
 func readiness(hub *ws.Hub, db *store.DB, log *store.Log) func(context.Context) error {

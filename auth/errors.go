@@ -24,6 +24,9 @@ var (
 	ErrBusy = errors.New("auth: too many logins at once")
 	// ErrUnavailable: a Store cannot keep or read now.
 	ErrUnavailable = errors.New("auth: accounts are not available")
+	// ErrIssuerAway: the keys of a token's issuer cannot be had now, so nobody can
+	// tell whether the token is good.
+	ErrIssuerAway = errors.New("auth: the keys of the token's issuer cannot be had")
 	// ErrInvalidToken: a token that is not ours, expired, or altered.
 	ErrInvalidToken = errors.New("auth: invalid token")
 	// ErrNoKeys: a folder has no signing keys.

@@ -126,21 +126,29 @@ func (t TrustedIssuer) read(wire *foreignClaims) (Claims, error) {
 func (t TrustedIssuer) userID(wire *foreignClaims) (string, error) {
 	name := cmp.Or(t.Claims.UserID, "sub")
 	raw := wire.text(name)
-	id := t.UserPrefix + raw
+	id := t.UserPrefix + escaped(raw)
 	switch {
 	case raw == "":
 		return "", fmt.Errorf("%s, which is to be the user's ID, is not there or is not text", name)
 	case len(id) > maxUserID:
 		return "", fmt.Errorf("the user's ID is longer than %d bytes", maxUserID)
-	case strings.ContainsFunc(id, notInUserID):
-		return "", errors.New("the user's ID has something other than letters, digits and - _ . : @ = ~")
 	}
 	return id, nil
 }
 
-// notInUserID holds for what cannot stand in a channel's name behind the colon.
-func notInUserID(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:@=~", r))
+// escaped writes what cannot stand in a channel's name behind the colon as = and
+// two hexadecimal digits a byte, = itself too: auth0|42 is auth0=7C42. No two IDs
+// become one.
+func escaped(raw string) string {
+	var b strings.Builder
+	for _, c := range []byte(raw) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.:@~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "=%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // username is for people to read; nothing is decided by it.

@@ -143,13 +143,16 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions) (*foreignIssue
 }
 
 // verify answers what a valid token says. Everything else is an
-// ErrInvalidToken that wraps the reason.
+// ErrInvalidToken that wraps the reason, or ErrIssuerAway.
 func (f *foreignIssuer) verify(ctx context.Context, token string) (Claims, error) {
 	var wire foreignClaims
 	_, err := f.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) { return f.key(ctx, t) })
 	var claims Claims
 	if err == nil {
 		claims, err = f.trusted.read(&wire)
+	}
+	if errors.Is(err, ErrIssuerAway) {
+		return Claims{}, fmt.Errorf("%w: issuer %s", ErrIssuerAway, f.trusted.Name)
 	}
 	if err != nil {
 		// Clients are not told why. Whoever sets an issuer up must find out.
@@ -172,7 +175,11 @@ func (f *foreignIssuer) key(ctx context.Context, t *jwt.Token) (any, error) {
 	key, err := f.remote.good().find(kid, t.Method.Alg())
 	if errors.Is(err, errUnknownKey) {
 		f.remote.renew(ctx)
-		key, err = f.remote.good().find(kid, t.Method.Alg())
+		keys := f.remote.good()
+		if keys == nil {
+			return nil, ErrIssuerAway
+		}
+		key, err = keys.find(kid, t.Method.Alg())
 	}
 	return key, err
 }

@@ -98,7 +98,7 @@ func ownVerifier(t *testing.T) (*auth.Verifier, *auth.Issuer) {
 	}
 	keys := auth.NewEd25519KeySet(key)
 	opts := auth.TokenOptions{Issuer: "gatecast", Audience: "gatecast", TTL: time.Minute}
-	return auth.NewVerifier(keys, opts), auth.NewIssuer(keys, opts)
+	return auth.NewVerifier(keys, nil, opts), auth.NewIssuer(keys, opts)
 }
 
 // trusting is a Verifier that trusts an issuer with those keys in a file.
@@ -433,7 +433,7 @@ func TestForeignClaims(t *testing.T) {
 		"ID in a claim of a URL":        {auth.ClaimNames{UserID: "https://chat.example.com/id"}, "x.", "x.by-url", "alice", "user"},
 		"literal before path":           {auth.ClaimNames{UserID: "a.b"}, "", "literal", "alice", "user"},
 		"path":                          {auth.ClaimNames{UserID: "a.c"}, "", "path", "alice", "user"},
-		"every letter of an ID":         {auth.ClaimNames{UserID: "every"}, "", "aZ09-_.:@=~", "alice", "user"},
+		"every letter of an ID":         {auth.ClaimNames{UserID: "every"}, "", "aZ09-_.:@=3D~", "alice", "user"},
 		"longest ID":                    {auth.ClaimNames{UserID: "fits"}, "sso:", "sso:" + strings.Repeat("x", 246), "alice", "user"},
 		"too long an ID":                {auth.ClaimNames{UserID: "longID"}, "sso:", "", "", ""},
 		"no such ID":                    {auth.ClaimNames{UserID: "nothing"}, "sso:", "", "", ""},
@@ -441,9 +441,9 @@ func TestForeignClaims(t *testing.T) {
 		"ID is a number":                {auth.ClaimNames{UserID: "number"}, "sso:", "", "", ""},
 		"ID is null":                    {auth.ClaimNames{UserID: "null"}, "sso:", "", "", ""},
 		"ID is a list":                  {auth.ClaimNames{UserID: "list"}, "sso:", "", "", ""},
-		"ID with a pipe":                {auth.ClaimNames{UserID: "pipe"}, "sso:", "", "", ""},
-		"ID with a slash":               {auth.ClaimNames{UserID: "slash"}, "sso:", "", "", ""},
-		"ID with an umlaut":             {auth.ClaimNames{UserID: "umlaut"}, "sso:", "", "", ""},
+		"ID with a pipe":                {auth.ClaimNames{UserID: "pipe"}, "sso:", "sso:auth0=7C1", "alice", "user"},
+		"ID with a slash":               {auth.ClaimNames{UserID: "slash"}, "sso:", "sso:a=2Fb", "alice", "user"},
+		"ID with an umlaut":             {auth.ClaimNames{UserID: "umlaut"}, "sso:", "sso:=C3=BC", "alice", "user"},
 		"name":                          {auth.ClaimNames{Username: "name"}, "", "alice", "Alice A.", "user"},
 		"no such name":                  {auth.ClaimNames{Username: "nothing"}, "s:", "s:alice", "s:alice", "user"},
 		"name is a number":              {auth.ClaimNames{Username: "number"}, "", "alice", "alice", "user"},

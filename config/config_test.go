@@ -227,7 +227,7 @@ func TestDocsIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := c.Auth.Issuers
-	if len(list) != 3 || list[0].Prefix() != "keycloak:" || list[1].Claims.UserID != "https://chat.example.com/user_id" || list[2].Prefix() != "" {
+	if len(list) != 3 || list[0].Prefix() != "keycloak:" || list[1].Claims.Username != "https://chat.example.com/name" || list[2].Prefix() != "" {
 		t.Errorf("got %+v", list)
 	}
 }

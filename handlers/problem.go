@@ -39,6 +39,7 @@ var codes = []struct {
 	{middleware.ErrQueryToken, http.StatusUnauthorized, "query_token"},
 	{middleware.ErrManyTokens, http.StatusBadRequest, "many_tokens"},
 	{auth.ErrInvalidToken, http.StatusUnauthorized, "invalid_token"},
+	{auth.ErrIssuerAway, http.StatusServiceUnavailable, "issuer_unavailable"},
 	{auth.ErrInvalidTicket, http.StatusUnauthorized, "invalid_ticket"},
 	{errNoRefreshToken, http.StatusUnauthorized, "no_token"},
 	{auth.ErrDisabled, http.StatusForbidden, "account_disabled"},
@@ -162,6 +163,8 @@ func detailOf(err error) string {
 	switch {
 	case errors.Is(err, auth.ErrInvalidToken):
 		return "the token is not valid here or has expired; log in again" // why is nobody's business
+	case errors.Is(err, auth.ErrIssuerAway):
+		return "the server cannot reach the token's issuer now, and so cannot check the token; try again later"
 	case errors.Is(err, auth.ErrInvalidTicket):
 		return "the ticket is not good: one lets one socket in, within seconds, from the origin that asked for it; ask for another with POST /ws/ticket"
 	case errors.Is(err, auth.ErrDisabled):

@@ -64,6 +64,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer unwatch()
+	watching.Go(func() { keys.Watch(watch) })
 	watching.Go(func() {
 		revocations.Watch(watch, func(about func(auth.Claims) bool) {
 			hub.CloseSessions(about, ws.CloseUnauthorized, ws.ReasonEnded)
