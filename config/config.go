@@ -303,7 +303,7 @@ func (c *Config) settings() []setting {
 		{"auth.refresh_grace", duration(&c.Auth.RefreshGrace), "how long a refresh token that was used still answers its successor, for calls that cross and answers that are lost; used later than that, it ends the session; 10s at most"},
 		{"auth.sessions_per_user", integer(&c.Auth.SessionsPerUser), "sessions of an account; one more ends the longest unused"},
 		{"auth.ticket_ttl", duration(&c.Auth.TicketTTL), "life of a ticket for a socket"},
-		{"auth.revocation_poll", duration(&c.Auth.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; under 1s, or their tokens are good for longer than promised"},
+		{"auth.revocation_poll", duration(&c.Auth.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; their tokens are good until then; 1s at most"},
 		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the keys in data_dir"},
 		{"auth.keys_poll", duration(&c.Auth.KeysPoll), "how often the keys in data_dir are looked at for changes"},
 		{"auth.key_publish_ahead", duration(&c.Auth.KeyPublishAhead), "how long a new key is published before it signs, so that all who verify know it by then; the same for every node and for `gatecast keys`"},

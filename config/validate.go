@@ -57,6 +57,7 @@ func (c *Config) Validate() error {
 	}
 	v.require(c.Auth.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", c.Auth.AccessTTL)
 	v.require(c.Auth.RefreshGrace >= 0 && c.Auth.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", c.Auth.RefreshGrace)
+	v.require(c.Auth.RevocationPoll <= time.Second, "auth.revocation_poll", "is %v; it must be 1s at most, or tokens outlive their session for longer than is promised", c.Auth.RevocationPoll)
 	v.require(c.Auth.SessionsPerUser >= 1 && c.Auth.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", c.Auth.SessionsPerUser)
 	v.require(c.Auth.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", c.Auth.KeyPublishAhead)
 	v.require(c.Auth.KeyPublishAhead >= 2*c.Auth.KeysPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.keys_poll, which is %v, so that a key is known before it signs", c.Auth.KeyPublishAhead, c.Auth.KeysPoll)
