@@ -1,12 +1,13 @@
 // The Gatecast client: one socket that comes back by itself.
 //
-//   const client = createClient({ url: 'ws://localhost:3000/ws', getToken: async () => token })
+//   const client = createClient({ url: 'ws://localhost:3000/ws', getTicket: async () => ticket })
 //   client.on('chat', (frame) => console.log(frame.username, frame.message))
 //   await client.connect()
 //   await client.request('chat', { message: 'Xin chào' })
 //
-// It runs as it is in browsers and in Node, where `WebSocket` is the
-// constructor of the package ws. docs/protocol.md lists the frames.
+// It runs as it is in browsers, which show a ticket of POST /ws/ticket, and in
+// Node, where `WebSocket` is the constructor of the package ws and getToken
+// gives an access token. docs/protocol.md lists the frames.
 
 /**
  * @typedef {'initial' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'failed'} Status
@@ -14,7 +15,8 @@
  * @typedef {{previous: Status, current: Status, code?: number, reason?: string, retryInMs?: number}} StatusChange
  * @typedef {{
  *   url: string,
- *   getToken: () => Promise<string> | string,
+ *   getTicket?: () => Promise<string> | string,
+ *   getToken?: () => Promise<string> | string,
  *   WebSocket?: any,
  * }} Options
  */
@@ -29,7 +31,6 @@ const CLOSE_UNAUTHORIZED = 4401
 const CLOSE_FORBIDDEN = 4403
 const CLOSE_TOO_SLOW = 4408
 const CLOSE_OVER_LIMIT = 4429
-const FINAL_CODES = [CLOSE_UNAUTHORIZED, CLOSE_FORBIDDEN] // coming back by itself would change nothing
 const SLOW_CODES = [CLOSE_TRY_LATER, CLOSE_TOO_SLOW, CLOSE_OVER_LIMIT] // coming back at once would make it worse
 
 // All times are in milliseconds.
@@ -43,7 +44,7 @@ const PONG_TIMEOUT = 10_000
 const REQUEST_TIMEOUT = 10_000
 const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
-/** Thrown by getToken to say that trying again is of no use. */
+/** Thrown by getTicket and getToken to say that trying again is of no use. */
 export class UnauthorizedError extends Error {
   name = 'UnauthorizedError'
 }
@@ -76,6 +77,17 @@ export function backoff(attempt, random = Math.random) {
 }
 
 /**
+ * Makes a client, which connects when it is told to.
+ *
+ * - getTicket is asked for a ticket before each attempt, since a ticket is good
+ *   for one.
+ * - getToken is asked for an access token, before each attempt where there is
+ *   no getTicket, and for one that lasts longer when the server says that the
+ *   token of the connection comes to its end.
+ *
+ * Either may throw an UnauthorizedError: a browser does not see why it was not
+ * let in, so only they can tell that there is nothing to wait for.
+ *
  * @param {Options} options
  */
 export function createClient(options) {
@@ -93,6 +105,12 @@ class Client {
   #wanted = false
   /** @type {Frame | undefined} of the connection that is open */
   #welcome
+  /** @type {string | undefined} the ticket or token of the connection */
+  #credential
+  /** @type {string | undefined} the last one that was refused with 4401, until a connection lasts */
+  #refused
+  /** @type {any} the socket that a new token is being had for */
+  #renewing = null
   /** @type {Map<string, Set<Function>>} by event */
   #listeners = new Map()
   /** @type {Map<number, {resolve: Function, reject: Function, timer: any}>} by id */
@@ -102,6 +120,7 @@ class Client {
 
   /** @param {Options} options */
   constructor(options) {
+    if (!options.getTicket && !options.getToken) throw new TypeError('createClient needs getTicket or getToken')
     this.options = options
   }
 
@@ -136,6 +155,7 @@ class Client {
     if (!this.#wanted) {
       this.#wanted = true
       this.#attempt = 0
+      this.#refused = undefined
       this.#open('connecting')
     }
     return done
@@ -187,9 +207,9 @@ class Client {
     const attempt = (this.#socket = { close() {} })
     this.#timers.open = setTimeout(() => this.#closed(undefined, 'no welcome came'), OPEN_TIMEOUT)
     this.#become(status)
-    let token
+    let credential
     try {
-      token = await this.options.getToken()
+      credential = await this.#ask()
     } catch (error) {
       if (attempt !== this.#socket) return // disconnect was called meanwhile
       if (error instanceof UnauthorizedError) this.#fail(CLOSE_UNAUTHORIZED, error.message)
@@ -197,11 +217,30 @@ class Client {
       return
     }
     if (attempt !== this.#socket) return
+    if (credential === this.#refused) return this.#fail(CLOSE_UNAUTHORIZED, 'there is no new token')
     try {
-      this.#listen(new (this.options.WebSocket ?? WebSocket)(this.options.url, [PROTOCOL, BEARER + token]))
+      this.#listen(this.#dial(credential))
     } catch (error) {
       this.#fail(undefined, String(error)) // a URL or token that no attempt can use
     }
+  }
+
+  #ask() {
+    const options = /** @type {any} */ (this.options) // it has one of them
+    return options.getTicket ? options.getTicket() : options.getToken()
+  }
+
+  /**
+   * Opens a socket. A URL may be logged, so no token goes into one; a ticket is
+   * spent before anyone reads the log.
+   *
+   * @param {string} credential
+   */
+  #dial(credential) {
+    this.#credential = credential
+    const { url, getTicket, WebSocket: Socket = WebSocket } = this.options
+    if (getTicket) return new Socket(`${url}?ticket=${encodeURIComponent(credential)}`, [PROTOCOL])
+    return new Socket(url, [PROTOCOL, BEARER + credential])
   }
 
   /** @param {any} socket */
@@ -222,6 +261,7 @@ class Client {
     if (!this.#welcome) return // a listener has disconnected
     this.#heard()
     this.#answer(frame)
+    if (frame.type === 'expiring') this.#renew()
     if (frame.type !== 'status') this.#emit(frame.type, frame) // that name is ours
   }
 
@@ -229,8 +269,29 @@ class Client {
   #welcomed(frame) {
     this.#welcome = frame
     clearTimeout(this.#timers.open)
-    this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_AFTER)
+    this.#timers.stable = setTimeout(() => {
+      this.#attempt = 0
+      this.#refused = undefined
+    }, STABLE_AFTER)
     this.#become('connected')
+  }
+
+  // Gives the connection a new token before its own ends. Where that fails, the
+  // server closes it with 4401 then, and no sooner.
+  async #renew() {
+    const socket = this.#socket
+    if (!this.options.getToken || this.#renewing === socket) return
+    this.#renewing = socket
+    try {
+      const token = await this.options.getToken()
+      if (socket !== this.#socket) return
+      await this.request('refresh', { token })
+      this.#credential = token
+    } catch {
+      // the close tells
+    } finally {
+      if (this.#renewing === socket) this.#renewing = null
+    }
   }
 
   /** @param {Frame} frame */
@@ -262,7 +323,8 @@ class Client {
    * @param {string} [reason]
    */
   #closed(code = 0, reason) {
-    if (FINAL_CODES.includes(code)) this.#fail(code, reason)
+    const isRefusedAgain = code === CLOSE_UNAUTHORIZED && this.#refused !== undefined
+    if (code === CLOSE_FORBIDDEN || isRefusedAgain) this.#fail(code, reason)
     else this.#retry(code || undefined, reason)
   }
 
@@ -283,7 +345,8 @@ class Client {
   #retry(code, reason) {
     this.#drop(CLOSE_NORMAL)
     if (SLOW_CODES.includes(code ?? 0)) this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT)
-    const retryInMs = backoff(this.#attempt++)
+    if (code === CLOSE_UNAUTHORIZED) this.#refused = this.#credential // a new one is tried at once, and then no other
+    const retryInMs = code === CLOSE_UNAUTHORIZED ? 0 : backoff(this.#attempt++)
     this.#timers.retry = setTimeout(() => this.#open('reconnecting'), retryInMs)
     this.#become('reconnecting', { code, reason, retryInMs })
   }
@@ -323,9 +386,10 @@ class Client {
    * @param {any} data
    */
   #emit(event, data) {
-    for (const fn of [...(this.#listeners.get(event) ?? [])]) {
+    const set = this.#listeners.get(event) ?? new Set()
+    for (const fn of [...set]) {
       try {
-        fn(data)
+        if (set.has(fn)) fn(data) // one before it may have undone it
       } catch (error) {
         // The listener's mistake is reported as its own, and stops nothing here.
         queueMicrotask(() => {

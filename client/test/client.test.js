@@ -125,6 +125,32 @@ test('resumes with since: what was missed comes once and in order, before what i
   assert.deepEqual([page.more, page.messages.map(({ data }) => data)], [false, ['mine', 2]])
 })
 
+// T6, R7
+test('outlives its token, and ends with its session', async (t) => {
+  const server = await startServer(t, '--auth.access-ttl=3s', '--socket.expiry-notice=2s')
+  let grant = await server.grant('alice')
+  const refresh = () => server.post('/refresh', { refresh_token: grant.refresh_token })
+  const alice = clientOf(t, server, async () => {
+    grant = await refresh().catch((error) => {
+      throw new UnauthorizedError(error.message)
+    })
+    return grant.access_token
+  })
+  const statuses = []
+  alice.on('status', ({ current }) => statuses.push(current))
+  const { expiresAt } = await alice.connect()
+  let times = 0
+  const last = await first((fn) => alice.on('refreshed', fn), () => ++times === 3)
+  assert.ok(last.expiresAt > expiresAt)
+  assert.equal((await alice.request('chat', { message: 'still here' })).type, 'ack')
+  assert.deepEqual(statuses, ['connecting', 'connected'])
+
+  const failed = first((fn) => alice.on('status', fn), ({ current }) => current === 'failed')
+  await server.post('/logout', { refresh_token: grant.refresh_token })
+  assert.equal((await failed).code, 4401)
+  assert.deepEqual(statuses.slice(2), ['reconnecting', 'failed'])
+})
+
 test('getToken can end the trying', async (t) => {
   const server = await startServer(t)
   const client = clientOf(t, server, () => {

@@ -64,9 +64,13 @@ class Server {
 
   /** Signs a new user up and answers an access token. */
   async token(username) {
+    return (await this.grant(username)).access_token
+  }
+
+  /** Signs a new user up and answers what a login gives. */
+  async grant(username) {
     await this.post('/register', { username, password: PASSWORD })
-    const { access_token: token } = await this.post('/login', { username, password: PASSWORD })
-    return token
+    return this.post('/login', { username, password: PASSWORD })
   }
 
   async post(path, body) {
@@ -75,7 +79,7 @@ class Server {
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     })
-    const answer = await response.json()
+    const answer = response.status === 204 ? undefined : await response.json()
     if (!response.ok) throw new Error(`${path}: ${response.status} ${answer.detail}`)
     return answer
   }

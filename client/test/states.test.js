@@ -4,37 +4,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
 
 import { createClient, UnauthorizedError } from '../gatecast.js'
-
-/** A socket that does what the test tells it to. */
-class FakeSocket {
-  static all = []
-  static get last() {
-    return FakeSocket.all.at(-1)
-  }
-  sent = []
-  closed = false
-
-  constructor(url, protocols) {
-    if (!url.startsWith('ws')) throw new SyntaxError(`bad URL ${url}`)
-    this.protocols = protocols
-    FakeSocket.all.push(this)
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text))
-  }
-  close() {
-    this.closed = true
-  }
-  says(frame) {
-    this.onmessage({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
-  }
-  welcomes() {
-    this.says({ type: 'welcome', username: 'alice', heartbeatMs: 25_000 })
-  }
-  lost(code = 1006) {
-    this.onclose({ code, reason: '' })
-  }
-}
+import { connect, FakeSocket, settle, stopTheClock } from './fake.js'
 
 let statuses
 let client
@@ -45,32 +15,14 @@ function make(options = {}) {
   return made
 }
 
-/** Lets promises run; the clock stands still. */
-const settle = () => new Promise((resolve) => setImmediate(resolve))
-
-async function connected() {
-  const done = client.connect()
-  await settle()
-  FakeSocket.last.welcomes()
-  await done
-}
-
+stopTheClock()
 beforeEach(() => {
-  mock.timers.reset()
-  mock.timers.enable({ apis: ['setTimeout'] })
-  mock.method(Math, 'random', () => 1) // the longest back-off
-  FakeSocket.all = []
   statuses = []
   client = make()
 })
 
-test('the token goes into a subprotocol', async () => {
-  await connected()
-  assert.deepEqual(FakeSocket.last.protocols, ['gatecast.v1', 'bearer.token'])
-})
-
 test('silence leads to a ping, and more silence to a new connection', async () => {
-  await connected()
+  await connect(client)
   mock.timers.tick(24_999)
   assert.deepEqual(FakeSocket.last.sent, [])
   mock.timers.tick(1)
@@ -85,20 +37,18 @@ test('silence leads to a ping, and more silence to a new connection', async () =
   assert.equal(FakeSocket.all.length, 2)
 })
 
-for (const code of [4401, 4403]) {
-  test(`${code} is final`, async () => {
-    await connected()
-    FakeSocket.last.lost(code)
-    mock.timers.tick(60_000)
-    await settle()
-    assert.equal(client.status, 'failed')
-    assert.equal(FakeSocket.all.length, 1)
-  })
-}
+test('4403 is final', async () => {
+  await connect(client)
+  FakeSocket.last.lost(4403)
+  mock.timers.tick(60_000)
+  await settle()
+  assert.equal(client.status, 'failed')
+  assert.equal(FakeSocket.all.length, 1)
+})
 
 for (const [code, first] of [[1006, 500], [1012, 500], [1013, 8000], [4408, 8000], [4429, 8000]]) {
   test(`after ${code} it comes back within ${first} ms`, async () => {
-    await connected()
+    await connect(client)
     FakeSocket.last.lost(code)
     mock.timers.tick(first - 1)
     await settle()
@@ -149,7 +99,7 @@ test('getToken that fails is asked again; one that says unauthorized is not', as
 })
 
 test('a request that is not answered is given up', async () => {
-  await connected()
+  await connect(client)
   const request = client.request('chat', { message: 'x' })
   assert.deepEqual(FakeSocket.last.sent, [{ message: 'x', type: 'chat', id: 1 }])
   mock.timers.tick(10_000)
@@ -157,20 +107,19 @@ test('a request that is not answered is given up', async () => {
 })
 
 test('what is open when the line is lost is rejected', async () => {
-  await connected()
+  await connect(client)
   const request = client.request('chat', { message: 'x' })
   FakeSocket.last.lost()
   await assert.rejects(request, { code: 'disconnected' })
 })
 
-test('off() undoes on()', async () => {
-  await connected()
-  let heard = 0
-  const off = client.on('chat', () => heard++)
-  FakeSocket.last.says({ type: 'chat' })
-  off()
-  FakeSocket.last.says({ type: 'chat' })
-  assert.equal(heard, 1)
+test('off() undoes on(), also for the frame that is being told', async () => {
+  await connect(client)
+  const heard = []
+  client.on('chat', () => heard.length === 2 && off())
+  const off = client.on('chat', () => heard.push('chat'))
+  for (let n = 0; n < 4; n++) FakeSocket.last.says({ type: 'chat' })
+  assert.equal(heard.length, 2)
 })
 
 test('a URL that no attempt can use fails, and connect tells', async () => {
@@ -217,7 +166,7 @@ test('a listener that throws stops nothing', async () => {
     client.on('status', ({ current }) => {
       throw new Error(current)
     })
-    await connected()
+    await connect(client)
     FakeSocket.last.lost()
     mock.timers.tick(500)
     await settle()
@@ -230,7 +179,7 @@ test('a listener that throws stops nothing', async () => {
 })
 
 test('what is no frame is passed over', async () => {
-  await connected()
+  await connect(client)
   for (const data of ['null', '[]', 'nonsense', '{"type":1}']) FakeSocket.last.says(data)
   FakeSocket.last.onmessage({ data: new ArrayBuffer(4) })
   assert.equal(client.status, 'connected')
