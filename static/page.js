@@ -1,15 +1,13 @@
 // The demo page: the door (sign up, log in) and the room behind it.
 
-import { createClient, UnauthorizedError } from '/client/gatecast.js'
-import { CodedError, enter, isGood } from '/door.js'
+import { createClient } from '/client/gatecast.js'
 import { Room } from '/room.js'
+import { comeBack, enter } from '/session.js'
 import { preferredLanguage, say, sayError, speak } from '/words.js'
 
 const byId = (id) => document.getElementById(id)
 
-/** The grant of the last login. It lives in this variable alone, and goes with the page. */
-let grant = null
-/** The client and what it feeds, while someone is in the room. */
+/** The login session, its client and what that feeds, while someone is in the room. */
 let visit = null
 
 function showDoor(notice) {
@@ -31,30 +29,32 @@ function showStatus(status) {
   byId('status-text').textContent = say(`status.${status}`)
 }
 
-function showRoom() {
+function showRoom(session) {
   byId('door').hidden = true
   byId('room').hidden = byId('log-out').hidden = false
-  const client = createClient({ url: location.origin.replace(/^http/, 'ws') + '/ws', getToken: currentToken })
-  const room = new Room(client, (text) => showNotice('room-notice', text))
-  client.on('status', ({ current }) => {
-    showStatus(current)
-    if (current === 'failed') leave(say('comeAgain'))
+  const client = createClient({
+    url: location.origin.replace(/^http/, 'ws') + '/ws',
+    getTicket: () => session.ticket(),
+    getToken: () => session.renew(),
   })
-  visit = { client, room }
+  client.on('status', ({ current, code, reason }) => {
+    showStatus(current)
+    if (current === 'failed') leave(sayError({ code: code === 4401 ? 'session_ended' : 'refused', message: reason }))
+  })
+  let me // tabs share the cookie: another one may have logged in as someone else
+  client.on('welcome', ({ userId }) => {
+    me ??= userId
+    if (userId !== me) leave(say('error.session_ended'))
+  })
+  const room = new Room(client, (text) => showNotice('room-notice', text))
+  visit = { session, client, room }
   byId('message').focus()
   client.connect().catch(() => {}) // the status tells
 }
 
-async function currentToken() {
-  const { token, expiresAt } = grant
-  const again = visit.client.status === 'reconnecting'
-  if (Date.now() >= expiresAt || (again && !(await isGood(token)))) throw new UnauthorizedError('the token is no longer good')
-  return token
-}
-
 function leave(notice) {
   const { client, room } = visit
-  visit = grant = null
+  visit = null
   if (client.status !== 'failed') client.disconnect()
   room.close()
   showDoor(notice)
@@ -66,11 +66,11 @@ byId('door-form').addEventListener('submit', async (event) => {
   const action = event.submitter?.value ?? 'login'
   form.inert = true
   try {
-    grant = await enter(action, form.username.value, form.password.value)
+    const session = await enter(action, form.username.value, form.password.value)
     showNotice('door-notice')
-    showRoom()
+    showRoom(session)
   } catch (error) {
-    showNotice('door-notice', error instanceof CodedError ? sayError(error) : say('unreachable'))
+    showNotice('door-notice', sayError(error))
     form.inert = false
     form.password.focus()
   } finally {
@@ -78,7 +78,20 @@ byId('door-form').addEventListener('submit', async (event) => {
   }
 })
 
-byId('log-out').addEventListener('click', () => leave())
+byId('log-out').addEventListener('click', async ({ target }) => {
+  const { session, client, room } = visit
+  target.disabled = true
+  client.disconnect() // before the server does: it ends the sockets of a session that ends
+  try {
+    await session.logOut()
+    leave()
+  } catch (error) {
+    client.connect().catch(() => {})
+    room.tell(error)
+  } finally {
+    target.disabled = false
+  }
+})
 
 byId('language').addEventListener('change', (event) => {
   speak(event.target.value)
@@ -89,4 +102,11 @@ byId('language').addEventListener('change', (event) => {
 })
 
 speak((byId('language').value = preferredLanguage()))
-showDoor()
+showStatus('connecting')
+try {
+  const session = await comeBack()
+  if (session) showRoom(session)
+  else showDoor()
+} catch (error) {
+  showDoor(sayError(error))
+}

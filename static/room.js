@@ -64,6 +64,13 @@ export class Room {
     this.#drawTyping()
   }
 
+  /** Says for a while that something did not work. */
+  tell(error) {
+    this.#showNotice(sayError(error))
+    clearTimeout(this.#timers.notice)
+    this.#timers.notice = setTimeout(() => this.#showNotice(), Math.max(NOTICE_STAYS, error.retryAfterMs ?? 0))
+  }
+
   #listen() {
     const inLobby = (fn) => (frame) => frame.channel === CHANNEL && fn(frame)
     const composer = byId('composer')
@@ -80,7 +87,7 @@ export class Room {
       this.#client.on('user_left', inLobby((frame) => this.#cross(frame, 'left'))),
       ...['chat', 'message', 'removed'].map((type) => this.#client.on(type, inLobby((frame) => this.#hear(frame)))),
       this.#client.on('typing', inLobby((frame) => this.#setTyping(frame))),
-      this.#client.on('error', (frame) => frame.id === undefined && this.#notice(frame)),
+      this.#client.on('error', (frame) => frame.id === undefined && this.tell(frame)),
     ]
   }
 
@@ -99,7 +106,7 @@ export class Room {
     } catch (error) {
       if (this.#closed || error.code === 'disconnected') return
       if (error.code === 'forbidden') return this.#goOnWithout()
-      this.#notice(error)
+      this.tell(error)
       this.#timers.join = setTimeout(() => this.#join(), error.retryAfterMs ?? JOIN_AGAIN)
     }
   }
@@ -143,7 +150,7 @@ export class Room {
       this.#talk.above(() => messages.forEach((message) => this.#show(message, true)))
       this.#oldest = more ? messages[0].seq : 1
     } catch (error) {
-      if (!this.#closed && error.code !== 'disconnected') this.#notice(error)
+      if (!this.#closed && error.code !== 'disconnected') this.tell(error)
       return
     } finally {
       this.#loading = false
@@ -156,7 +163,7 @@ export class Room {
     const input = byId('message')
     const message = input.value.trim()
     if (!message) return
-    if (this.#client.status !== 'connected') return this.#notice({ code: 'disconnected' }) // what is typed stays
+    if (this.#client.status !== 'connected') return this.tell({ code: 'disconnected' }) // what is typed stays
     input.value = ''
     this.#typingTold = 0
     const failed = [...this.#open.values()].find((mine) => mine.message === message && mine.item.classList.contains('failed'))
@@ -182,7 +189,7 @@ export class Room {
       mine.item.classList.add('failed')
       const input = byId('message')
       if (!input.value) input.value = mine.message // nothing that was typed is lost
-      this.#notice(error)
+      this.tell(error)
     }
   }
 
@@ -248,12 +255,6 @@ export class Room {
       this.#typing.set(userId, { username, timer })
     }
     this.#drawTyping()
-  }
-
-  #notice(error) {
-    this.#showNotice(sayError(error))
-    clearTimeout(this.#timers.notice)
-    this.#timers.notice = setTimeout(() => this.#showNotice(), Math.max(NOTICE_STAYS, error.retryAfterMs ?? 0))
   }
 
   #drawOnline() {

@@ -1,5 +1,7 @@
 // What the page says, in the languages it speaks. {name} is filled in.
 
+import { recall, remember } from '/memory.js'
+
 const english = {
   language: 'Language',
   doorTitle: 'Come in',
@@ -26,8 +28,6 @@ const english = {
   missing: 'Some messages may be missing here: they are no longer kept.',
   removed: 'This message was removed.',
   deletedAccount: 'Deleted account',
-  comeAgain: 'Please log in again.',
-  unreachable: 'The server cannot be reached. Is it running?',
 
   'status.initial': 'Not connected',
   'status.connecting': 'Connecting…',
@@ -36,7 +36,10 @@ const english = {
   'status.disconnected': 'Not connected',
   'status.failed': 'Not connected',
 
+  'error.unreachable': 'The server cannot be reached. Is it running?',
+  'error.session_ended': 'This session has ended. Please log in again.',
   'error.bad_credentials': 'Wrong username or password.',
+  'error.account_disabled': 'This account is disabled. Ask whoever runs this server.',
   'error.username_taken': 'This username is taken. Choose another, or log in.',
   'error.registration_closed': 'Nobody can sign up here. Ask the operator for an account.',
   'error.invalid_username': 'This username cannot be used: use letters, digits and no spaces, 64 at most.',
@@ -81,8 +84,6 @@ const vietnamese = {
   missing: 'Có thể thiếu một số tin nhắn ở đây vì chúng không còn được lưu.',
   removed: 'Tin nhắn này đã bị xóa.',
   deletedAccount: 'Tài khoản đã xóa',
-  comeAgain: 'Vui lòng đăng nhập lại.',
-  unreachable: 'Không kết nối được tới máy chủ. Máy chủ có đang chạy không?',
 
   'status.initial': 'Chưa kết nối',
   'status.connecting': 'Đang kết nối…',
@@ -91,7 +92,10 @@ const vietnamese = {
   'status.disconnected': 'Chưa kết nối',
   'status.failed': 'Chưa kết nối',
 
+  'error.unreachable': 'Không kết nối được tới máy chủ. Máy chủ có đang chạy không?',
+  'error.session_ended': 'Phiên đăng nhập này đã kết thúc. Vui lòng đăng nhập lại.',
   'error.bad_credentials': 'Sai tên đăng nhập hoặc mật khẩu.',
+  'error.account_disabled': 'Tài khoản này đã bị vô hiệu hóa. Hãy hỏi người vận hành máy chủ.',
   'error.username_taken': 'Tên này đã có người dùng. Hãy chọn tên khác hoặc đăng nhập.',
   'error.registration_closed': 'Ở đây không mở đăng ký. Hãy hỏi người quản trị để có tài khoản.',
   'error.invalid_username': 'Không dùng được tên này: chỉ dùng chữ, số, không có dấu cách, tối đa 64 ký tự.',
@@ -117,31 +121,14 @@ let words = english
 
 /** The language that this visitor chose before, or that the browser asks for. */
 export function preferredLanguage() {
-  const wished = [remembered(), ...navigator.languages.map((tag) => tag.slice(0, 2))]
+  const wished = [recall('language'), ...navigator.languages.map((tag) => tag.slice(0, 2))]
   return wished.find((tag) => tag !== null && tag in languages) ?? 'en'
-}
-
-// A browser may forbid storage; the choice is then forgotten with the page.
-function remembered() {
-  try {
-    return localStorage.getItem('language')
-  } catch {
-    return null
-  }
-}
-
-function remember(language) {
-  try {
-    localStorage.setItem('language', language)
-  } catch {
-    // forgotten
-  }
 }
 
 /** Speaks a language from now on, in everything that is on the page already. */
 export function speak(/** @type {string} */ language) {
   words = languages[language]
-  remember(language)
+  remember('language', language)
   document.documentElement.lang = language
   for (const element of document.querySelectorAll('[data-word]')) element.textContent = say(element.dataset.word)
   for (const element of document.querySelectorAll('[data-word-label]')) element.setAttribute('aria-label', say(element.dataset.wordLabel))

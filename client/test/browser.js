@@ -20,18 +20,22 @@ const executablePath = findChromium()
 /** Why tests that need a browser cannot run, or false. */
 export const skip = executablePath ? false : 'there is no Chromium on this machine'
 
-export async function launch(t) {
+export async function launch(t, ...flags) {
   const browser = await chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...flags],
   })
   t.after(() => browser.close())
   return browser
 }
 
-/** A window of its own, which remembers everything that a console shows. */
+/** A window that shares nothing with others. */
 export async function openWindow(browser, url, options = {}) {
-  const context = await browser.newContext({ locale: 'en-US', ...options })
+  return openTab(await browser.newContext({ locale: 'en-US', ...options }), url)
+}
+
+/** A tab, which remembers everything that its console shows. */
+export async function openTab(context, url) {
   const page = await context.newPage()
   page.troubles = []
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.troubles.push(message.text()))

@@ -97,7 +97,7 @@ test('what was missed is shown once and in order, after a restart and after bein
  */
 async function tap(page, pass) {
   const tapped = { open: Promise.resolve(), cut() {}, toPage() {} }
-  await page.routeWebSocket(/\/ws$/, async (socket) => {
+  await page.routeWebSocket(/\/ws\?ticket=/, async (socket) => {
     await tapped.open
     const line = socket.connectToServer()
     tapped.cut = () => {
