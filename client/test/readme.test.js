@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 
+import { launch, openWindow, skip } from './browser.js'
 import { startServer } from './server.js'
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
@@ -22,4 +23,20 @@ test('the transcript of log in and connect', async (t) => {
     for (const name of names) assert.ok(JSON.stringify(answers[i]).includes(`"${name}":`), `${JSON.stringify(answers[i])} lacks ${name}`)
   })
   assert.deepEqual(answers.slice(2).map(({ type }) => type), ['welcome', 'subscribed', 'ack'])
+})
+
+test("the page's client", { skip }, async (t) => {
+  const server = await startServer(t)
+  const page = await openWindow(await launch(t), server.origin)
+  await page.evaluate(async () => {
+    for (const path of ['/register', '/login']) {
+      const body = { username: 'alice', password: 'correct horse battery', ...(path === '/login' && { use_cookie: true }) }
+      await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+    }
+  })
+  const code = README.match(/```js\n([\s\S]*?)```/)[1]
+  const script = code.replaceAll('localhost:3000', `localhost:${server.port}`).replace(/import (.*) from (.*)/, 'const $1 = await import($2)')
+  const answer = await page.evaluate(`(async () => { ${script.replace('await client.request', 'return client.request')} })()`)
+  assert.equal(answer.type, 'ack')
+  assert.deepEqual(page.troubles, [])
 })
