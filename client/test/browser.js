@@ -34,7 +34,7 @@ export async function openWindow(browser, url, options = {}) {
   return openTab(await browser.newContext({ locale: 'en-US', ...options }), url)
 }
 
-/** A tab, which remembers everything that its console shows. */
+/** A tab, which remembers everything that its console shows: breaches of its policy too (H4). */
 export async function openTab(context, url) {
   const page = await context.newPage()
   page.troubles = []

@@ -70,6 +70,25 @@ test('two windows sign up, talk, see typing and each other leave', { skip }, asy
   assert.deepEqual([...alice.troubles, ...bob.troubles], [])
 })
 
+test('H4: code that gets into the page does not run', { skip }, async (t) => {
+  const server = await startServer(t)
+  const page = await openWindow(await launch(t), server.origin)
+  await enter(page, 'alice')
+  await connected(page)
+  assert.deepEqual(page.troubles, [])
+  const directives = ['script-src-elem', 'script-src-attr', 'style-src-attr', 'connect-src']
+  const told = Promise.all(directives.map((name) => page.waitForEvent('console', (message) => message.text().startsWith(`CSP ${name}`))))
+  await page.evaluate(() => {
+    const script = document.createElement('script')
+    script.textContent = 'window.hacked = 1'
+    document.body.append(script)
+    document.body.insertAdjacentHTML('beforeend', '<img src="/nothing" onerror="window.hacked = 2"><p style="color: red"></p>')
+    return fetch('https://evil.example/').catch(() => {})
+  })
+  await told
+  assert.equal(await page.evaluate(() => window.hacked), undefined)
+})
+
 test('errors and limits are told in words, and nothing typed is lost', { skip }, async (t) => {
   const server = await startServer(t, '--limits.messages.rate=0.2', '--limits.messages.burst=3')
   const browser = await launch(t)

@@ -37,6 +37,7 @@ test('silence leads to a ping, and more silence to a new connection', async () =
   assert.equal(FakeSocket.all.length, 2)
 })
 
+// T7: the code decides whether and how it comes back.
 test('4403 is final', async () => {
   await connect(client)
   FakeSocket.last.lost(4403)
