@@ -49,6 +49,9 @@ fuzz:
 	go test ./ws -run '^$$' -fuzz FuzzParseFrame -fuzztime $(FUZZTIME)
 	go test ./ws -run '^$$' -fuzz FuzzParseChannel -fuzztime $(FUZZTIME)
 	go test ./auth -run '^$$' -fuzz FuzzUsername -fuzztime $(FUZZTIME)
+	go test ./auth -run '^$$' -fuzz FuzzVerify -fuzztime $(FUZZTIME)
+	go test ./auth -run '^$$' -fuzz FuzzForeignClaims -fuzztime $(FUZZTIME)
+	go test ./handlers -run '^$$' -fuzz FuzzBodyH6 -fuzztime $(FUZZTIME)
 
 screenshots: build
 	cd client && UPDATE_SCREENSHOTS=1 npm test
