@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Grant is what a login or a refresh gives.
@@ -152,6 +153,9 @@ func (a *Accounts) Sessions(ctx context.Context, accountID string) ([]Session, e
 // EndSession ends one session of an account, its access tokens with it. It fails
 // with ErrNotFound.
 func (a *Accounts) EndSession(ctx context.Context, accountID, sessionID string) error {
+	if sessionID == "" || !utf8.ValidString(sessionID) { // to a Store the first means all, and the second may be an error
+		return ErrNotFound
+	}
 	e := a.ending(accountID)
 	e.Only = sessionID
 	ended, err := a.end(a.store.EndSessions(ctx, e))

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 // was asked for with.
 type Ticket struct {
 	Claims    Claims
-	Origin    string // of the page that asked; empty where that was no page
+	Origin    string // mark of the origin of the page that asked; empty where that was no page
 	ExpiresAt time.Time
 }
 
@@ -55,7 +56,7 @@ func (t *Tickets) TTL() time.Duration { return t.opts.TTL }
 // origin.
 func (t *Tickets) Issue(ctx context.Context, claims Claims, origin string) (string, error) {
 	ticket, now := rand.Text(), t.opts.Now()
-	err := t.store.KeepTicket(ctx, hashOf(ticket), Ticket{Claims: claims, Origin: origin, ExpiresAt: now.Add(t.opts.TTL)}, now)
+	err := t.store.KeepTicket(ctx, hashOf(ticket), Ticket{Claims: claims, Origin: originMark(origin), ExpiresAt: now.Add(t.opts.TTL)}, now)
 	if err != nil {
 		return "", err
 	}
@@ -73,10 +74,20 @@ func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (Claims, err
 		return Claims{}, ErrInvalidTicket
 	case err != nil:
 		return Claims{}, err
-	case kept.Origin != origin || !now.Before(kept.ExpiresAt) || !now.Before(kept.Claims.ExpiresAt) || t.revocations.Revoked(kept.Claims):
+	case kept.Origin != originMark(origin) || !now.Before(kept.ExpiresAt) || !now.Before(kept.Claims.ExpiresAt) || t.revocations.Revoked(kept.Claims):
 		return Claims{}, ErrInvalidTicket
 	}
 	return kept.Claims, nil
+}
+
+// originMark stands for an origin. What a client writes there may be of any length
+// and any bytes, and neither memory nor a database is to keep that.
+func originMark(origin string) string {
+	if origin == "" {
+		return ""
+	}
+	sum := hashOf(origin)
+	return hex.EncodeToString(sum[:])
 }
 
 // MemoryTickets is the TicketStore of a server that runs alone. It is safe for

@@ -28,7 +28,7 @@ func Client(trusted []netip.Prefix) fiber.Handler {
 
 func remoteAddr(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
+		return withoutZone(tcp.AddrPort().Addr())
 	}
 	return netip.Addr{}
 }
@@ -55,13 +55,17 @@ func forwardedFor(c *fiber.Ctx, trusted []netip.Prefix, proxy netip.Addr) netip.
 // parseHop takes an address, with a port where the proxy writes one.
 func parseHop(s string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return addr.Unmap(), true
+		return withoutZone(addr), true
 	}
 	if both, err := netip.ParseAddrPort(s); err == nil {
-		return both.Addr().Unmap(), true
+		return withoutZone(both.Addr()), true
 	}
 	return netip.Addr{}, false
 }
+
+// withoutZone is an address in its one form. A zone names a network card of one
+// machine, is no part of who somebody is, and in a header may be any text.
+func withoutZone(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 // forwardedProto is the last proxy's word.
 func forwardedProto(c *fiber.Ctx) string {
