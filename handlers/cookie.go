@@ -27,7 +27,7 @@ func sessionCookie(c *fiber.Ctx) string {
 	switch {
 	case middleware.IsSecure(c):
 		return cookieName
-	case isLocal(c.Hostname()):
+	case isLocal(string(c.Request().Host())): // Fiber's Hostname believes anyone's X-Forwarded-Host
 		return localCookieName
 	}
 	return ""
