@@ -28,7 +28,11 @@ func (a *Accounts) ChangePassword(ctx context.Context, id, current, password, ke
 	if !ok {
 		return ErrBadCredentials
 	}
-	return inField(a.replacePassword(ctx, account, password, keep), "new_password")
+	err = a.replacePassword(ctx, account, account.PasswordHash, password, keep)
+	if errors.Is(err, ErrNotFound) {
+		return ErrBadCredentials // the account has changed meanwhile: current is of before
+	}
+	return inField(err, "new_password")
 }
 
 // SetPassword is ChangePassword for the operator, who need not know the old one.
@@ -37,10 +41,12 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password string) error {
 	if err != nil {
 		return err
 	}
-	return a.replacePassword(ctx, account, password, "")
+	return a.replacePassword(ctx, account, "", password, "")
 }
 
-func (a *Accounts) replacePassword(ctx context.Context, account Account, password, keep string) error {
+// replacePassword fails with ErrNotFound where old is given and no longer the
+// account's hash.
+func (a *Accounts) replacePassword(ctx context.Context, account Account, old, password, keep string) error {
 	if err := a.opts.Passwords.Check(account.Username, password); err != nil {
 		return err
 	}
@@ -50,7 +56,7 @@ func (a *Accounts) replacePassword(ctx context.Context, account Account, passwor
 	}
 	e := a.ending(account.ID)
 	e.Except = keep
-	_, err = a.end(a.store.ChangePassword(ctx, hash, e))
+	_, err = a.end(a.store.ChangePassword(ctx, old, hash, e))
 	return err
 }
 

@@ -27,8 +27,9 @@ type Store interface {
 
 	// ChangePassword, ChangeRole and Disable change the account that e names and
 	// end its sessions; ErrNotFound if there is no such account. Disabled
-	// accounts get no session.
-	ChangePassword(ctx context.Context, hash string, e Ending) (ended []string, err error)
+	// accounts get no session. Where old is given, ChangePassword knows only an
+	// account that still has that hash and is not disabled.
+	ChangePassword(ctx context.Context, old, hash string, e Ending) (ended []string, err error)
 	ChangeRole(ctx context.Context, role string, e Ending) (ended []string, err error)
 	Disable(ctx context.Context, e Ending) (ended []string, err error)
 	// Enable undoes Disable; ErrNotFound if there is no such account.

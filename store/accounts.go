@@ -58,8 +58,9 @@ func (d *DB) RenewPasswordHash(ctx context.Context, id, old, renewed string) err
 }
 
 // ChangePassword implements auth.Store.
-func (d *DB) ChangePassword(ctx context.Context, hash string, e auth.Ending) ([]string, error) {
-	return d.change(ctx, e, `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash, e.AccountID)
+func (d *DB) ChangePassword(ctx context.Context, old, hash string, e auth.Ending) ([]string, error) {
+	return d.change(ctx, e, `UPDATE accounts SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3 AND disabled_at = 0)`,
+		hash, e.AccountID, old)
 }
 
 // ChangeRole implements auth.Store.

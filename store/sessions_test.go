@@ -143,7 +143,7 @@ func TestChangesEndSessions(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
 		for name, change := range map[string]func(context.Context, *store.DB, auth.Ending) ([]string, error){
 			"password": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
-				return db.ChangePassword(ctx, "$2", e)
+				return db.ChangePassword(ctx, "", "$2", e)
 			},
 			"role": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
 				return db.ChangeRole(ctx, "admin", e)
@@ -186,8 +186,11 @@ func TestChangesEndSessions(t *testing.T) {
 		if ended, err := db.EndSessions(t.Context(), only); err != nil || fmt.Sprint(ended) != "[s1]" {
 			t.Errorf("one: %v, %v", ended, err)
 		}
-		if ended, err := db.ChangePassword(t.Context(), "$2", except); err != nil || fmt.Sprint(ended) != "[s0]" {
+		if ended, err := db.ChangePassword(t.Context(), "$1", "$2", except); err != nil || fmt.Sprint(ended) != "[s0]" {
 			t.Errorf("all but one: %v, %v", ended, err)
+		}
+		if _, err := db.ChangePassword(t.Context(), "$1", "$3", except); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("by a password of before: %v", err)
 		}
 		other := only
 		other.AccountID, other.Only = "bob", "s2"
