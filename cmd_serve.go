@@ -101,6 +101,14 @@ func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
 	return store.OpenSQLite(ctx, c.DataDir)
 }
 
+// joinStore opens what a server may be using.
+func joinStore(ctx context.Context, c config.Config) (*store.DB, error) {
+	if c.Store.Driver == config.DriverPostgres {
+		return store.OpenPostgres(ctx, c.Store.DSN.Reveal())
+	}
+	return store.JoinSQLite(ctx, c.DataDir)
+}
+
 func newRules(namespaces config.Namespaces) (*ws.Rules, error) {
 	byPattern := make(map[string]ws.Rule, len(namespaces))
 	for pattern, rule := range namespaces {
@@ -176,33 +184,33 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hu
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 	})
 	app := handlers.New(handlers.Options{
-		Accounts:       newAccounts(c, db, trust.keys, trust.revocations),
-		Verifier:       trust.verifier,
-		Tickets:        trust.tickets,
-		Keys:           trust.keys,
-		Hub:            hub,
-		Gate:           gate,
-		Ready:          readiness(hub, db, log),
-		Logger:         logger,
-		Origins:        c.HTTP.Origins,
-		TrustedProxies: c.HTTP.TrustedProxies,
-		SignUpClosed:   c.Auth.Registration == config.RegistrationClosed,
-		LoginRate:      bucket(c.Limits.Login),
-		Logins:         keyed(c, c.Limits.Login),
-		Guesses:        newGuesses(c.Limits),
-		RegisterRate:   bucket(c.Limits.Register),
-		Registrations:  keyed(c, c.Limits.Register),
-		SessionRate:    bucket(c.Limits.Sessions),
-		SessionUses:    keyed(c, c.Limits.Sessions),
-		MessageRate:    bucket(c.Limits.Messages),
-		Users:          users,
-		ReadTimeout:    c.HTTP.ReadTimeout,
-		WriteTimeout:   c.HTTP.WriteTimeout,
-		IdleTimeout:    c.HTTP.IdleTimeout,
-		RequestTimeout: c.HTTP.RequestTimeout,
-		HeaderBytes:    c.HTTP.HeaderBytes,
-		BodyBytes:      c.HTTP.BodyBytes,
-		MessageBytes:   c.Limits.MessageBytes,
+		Accounts:           newAccounts(c, db, trust.keys, trust.revocations),
+		Verifier:           trust.verifier,
+		Tickets:            trust.tickets,
+		Keys:               trust.keys,
+		Hub:                hub,
+		Gate:               gate,
+		Ready:              readiness(hub, db, log),
+		Logger:             logger,
+		Origins:            c.HTTP.Origins,
+		TrustedProxies:     c.HTTP.TrustedProxies,
+		RegistrationClosed: c.Auth.Registration == config.RegistrationClosed,
+		LoginRate:          bucket(c.Limits.Login),
+		Logins:             keyed(c, c.Limits.Login),
+		Guesses:            newGuesses(c.Limits),
+		RegisterRate:       bucket(c.Limits.Register),
+		Registrations:      keyed(c, c.Limits.Register),
+		RefreshRate:        bucket(c.Limits.Refresh),
+		Refreshes:          keyed(c, c.Limits.Refresh),
+		MessageRate:        bucket(c.Limits.Messages),
+		Users:              users,
+		ReadTimeout:        c.HTTP.ReadTimeout,
+		WriteTimeout:       c.HTTP.WriteTimeout,
+		IdleTimeout:        c.HTTP.IdleTimeout,
+		RequestTimeout:     c.HTTP.RequestTimeout,
+		HeaderBytes:        c.HTTP.HeaderBytes,
+		BodyBytes:          c.HTTP.BodyBytes,
+		MessageBytes:       c.Limits.MessageBytes,
 	})
 	return &instance{app, hub, gate, users}
 }

@@ -68,6 +68,12 @@ func (f *tokenFlags) issue(c config.Config, stdout io.Writer) error {
 	if err := f.check(c); err != nil {
 		return err
 	}
+	// A folder without keys is the wrong one: no server would take the token.
+	if c.Auth.HMACSecret.Reveal() == "" {
+		if _, err := auth.ListKeys(keyDir(c), keyOptions(c)); err != nil {
+			return explainKeys(err)
+		}
+	}
 	keys, err := keySet(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -85,15 +91,21 @@ func (f *tokenFlags) issue(c config.Config, stdout io.Writer) error {
 
 func (f *tokenFlags) check(c config.Config) error {
 	if !auth.IsRole(f.role) {
-		return fmt.Errorf("--role: %q is not a role", f.role)
+		return fmt.Errorf("--role: %q is not a role; it must be user, service or admin", f.role)
 	}
-	if name, err := auth.Username(f.name); err != nil || name != f.name || !ws.IsCapabilityPattern("user:"+f.name) {
+	if name, err := auth.Username(f.name); err != nil || name != f.name || !isRest(f.name) {
 		return fmt.Errorf("--name: %q is not a name of lower-case letters, digits and - _ . @ = ~", f.name)
 	}
 	if f.ttl < time.Second || f.ttl > c.Auth.TokenTTLMax {
 		return fmt.Errorf("--ttl: %v is not between 1s and auth.token_ttl_max, which is %v", f.ttl, c.Auth.TokenTTLMax)
 	}
 	return nil
+}
+
+// isRest tells whether a name can stand in a channel's behind the colon.
+func isRest(name string) bool {
+	_, _, err := ws.ParseChannel("user:" + name)
+	return err == nil
 }
 
 // revokeToken ends the token whose ID args name, on every node.
@@ -110,6 +122,6 @@ func revokeToken(ctx context.Context, c config.Config, args []string, stdout io.
 	if err := revocations.RevokeToken(ctx, args[0], time.Now().Add(c.Auth.TokenTTLMax)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "The token %s is good no more.\n", args[0])
+	_, err = fmt.Fprintf(stdout, "Any token with the ID %s is refused from now on.\n", args[0])
 	return err
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/config"
-	"github.com/gatecast/gatecast/store"
 )
 
 // userFlags are what commands that set a password take.
@@ -23,26 +22,42 @@ type userFlags struct {
 	passwordFile string
 }
 
-// userCommand is a command that sets a password.
-func userCommand(use, does string, run func(context.Context, *auth.Accounts, string, userFlags) (string, error)) command {
+func addCommand() command {
 	var f userFlags
 	return command{
-		use: "user " + use, does: does,
+		use: "user add NAME", does: "make an account",
 		flags: func(set *flag.FlagSet) {
-			set.StringVar(&f.passwordFile, "password-file", "", "`FILE` whose first line is the password; without it, it is asked for or read from standard input")
-			if strings.HasPrefix(use, "add") {
-				set.StringVar(&f.role, "role", auth.RoleUser, "`ROLE` of the account: user, service or admin")
-			}
+			f.definePassword(set)
+			set.StringVar(&f.role, "role", auth.RoleUser, "`ROLE` of the account: user, service or admin")
 		},
 		run: func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error {
-			return withAccounts(ctx, c, stdout, func(accounts *auth.Accounts) (string, error) {
-				return run(ctx, accounts, args[0], f)
+			return withAccounts(ctx, c, stdout, func(accounts *auth.Accounts) (string, error) { return f.add(ctx, accounts, args[0]) })
+		},
+	}
+}
+
+func passwdCommand() command {
+	var f userFlags
+	return command{
+		use: "user passwd NAME", does: "give an account another password and end its sessions",
+		flags: f.definePassword,
+		run: func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error {
+			return withAccount(ctx, c, args[0], stdout, func(accounts *auth.Accounts, a auth.Account) (string, error) {
+				password, err := f.password()
+				if err != nil {
+					return "", err
+				}
+				return a.Username + " has another password, and is logged out everywhere.", accounts.SetPassword(ctx, a.ID, password)
 			})
 		},
 	}
 }
 
-func addUser(ctx context.Context, accounts *auth.Accounts, name string, f userFlags) (string, error) {
+func (f *userFlags) definePassword(set *flag.FlagSet) {
+	set.StringVar(&f.passwordFile, "password-file", "", "`FILE` whose first line is the password; without it, it is asked for or read from standard input")
+}
+
+func (f *userFlags) add(ctx context.Context, accounts *auth.Accounts, name string) (string, error) {
 	password, err := f.password()
 	if err != nil {
 		return "", err
@@ -52,18 +67,6 @@ func addUser(ctx context.Context, accounts *auth.Accounts, name string, f userFl
 		return "", fmt.Errorf("there is an account %q already", name)
 	}
 	return fmt.Sprintf("%s is %s, with the ID %s.", account.Username, account.Role, account.ID), err
-}
-
-func setPassword(ctx context.Context, accounts *auth.Accounts, name string, f userFlags) (string, error) {
-	account, err := find(ctx, accounts, name)
-	if err != nil {
-		return "", err
-	}
-	password, err := f.password()
-	if err != nil {
-		return "", err
-	}
-	return account.Username + " has another password and is logged out everywhere.", accounts.SetPassword(ctx, account.ID, password)
 }
 
 func setRole(ctx context.Context, c config.Config, args []string, stdout io.Writer) error {
@@ -127,16 +130,9 @@ func find(ctx context.Context, accounts *auth.Accounts, name string) (auth.Accou
 	return account, err
 }
 
-func joinStore(ctx context.Context, c config.Config) (*store.DB, error) {
-	if c.Store.Driver == config.DriverPostgres {
-		return store.OpenPostgres(ctx, c.Store.DSN.Reveal())
-	}
-	return store.JoinSQLite(ctx, c.DataDir)
-}
-
 // password is the first line of the file, of standard input, or of what is typed
 // unseen.
-func (f userFlags) password() (string, error) {
+func (f *userFlags) password() (string, error) {
 	if f.passwordFile != "" {
 		file, err := os.Open(f.passwordFile)
 		if err != nil {

@@ -29,12 +29,13 @@ func commands() []command {
 		{use: "config", does: "print the effective settings", run: withoutArgs(printConfig)},
 		{use: "db check", does: "look for damage in the database; the server may run", run: withoutArgs(checkDB)},
 		{use: "db backup FILE", does: "copy the SQLite database into a new file; the server may run", run: backupDB},
-		userCommand("add NAME", "make an account", addUser),
-		userCommand("passwd NAME", "give an account another password and end its sessions", setPassword),
+		addCommand(),
+		passwdCommand(),
 		{use: "user role NAME ROLE", does: "make an account a user, service or admin, and end its sessions", run: setRole},
 		{use: "user disable NAME", does: "end an account's sessions and let nobody log in to it", run: disableUser},
-		{use: "user enable NAME", does: "undo that", run: enableUser},
+		{use: "user enable NAME", does: "let people log in to a disabled account again", run: enableUser},
 		{use: "user delete NAME", does: "delete an account, as DELETE /me does", run: deleteUser},
+		// The longer name stands first: words are taken for the first that fits.
 		{use: "token revoke ID", does: "end a token of `gatecast token` before its time", run: revokeToken},
 		tokenCommand(),
 		{use: "keys list", does: "tell which signing key does what; the server may run", run: withoutArgs(listKeys)},
@@ -105,6 +106,9 @@ func (c command) printFlags(table io.Writer) {
 	c.flags(own)
 	own.VisitAll(func(f *flag.Flag) {
 		value, usage := flag.UnquoteUsage(f)
+		if f.DefValue != "" {
+			usage += " (default " + f.DefValue + ")"
+		}
 		fmt.Fprintf(table, "    --%s\t%s\n", strings.TrimSpace(f.Name+" "+value), usage)
 	})
 }

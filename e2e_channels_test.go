@@ -264,7 +264,7 @@ func TestDeleteMeR7(t *testing.T) {
 			t.Errorf("closed with %d", code)
 		}
 		var bye *websocket.CloseError
-		if errors.As(tab.err, &bye) && bye.Text != "this session has ended; log in again" {
+		if errors.As(tab.err, &bye) && bye.Text != "the session has ended, or its token was revoked: get another token" {
 			t.Errorf("closed because %q", bye.Text)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // fastPoll keeps tests from waiting for what the server looks at.
-const fastPoll = "--auth.keys-poll=20ms"
+const fastPoll = "--auth.key-poll=20ms"
 
 // rotate runs the command and gives the id of the key that it makes.
 func (s *server) rotate(flags ...string) (kid string) {

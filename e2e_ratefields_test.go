@@ -16,14 +16,14 @@ import (
 func TestLimitsAreToldOnEveryRouteL2L3(t *testing.T) {
 	const burst = 3
 	flags := []string{"--limits.messages.burst=3", "--limits.messages.rate=0.05"}
-	for _, limit := range []string{"handshakes", "login", "register", "sessions"} {
+	for _, limit := range []string{"handshakes", "login", "register", "refresh"} {
 		flags = append(flags, "--limits."+limit+".burst=3", "--limits."+limit+".rate=0.05")
 	}
 	for _, row := range []struct{ call, body, limit string }{
 		{"POST /register", `{"username":"bob","password":"x"}`, "register"},
 		{"POST /login", `{"username":"bob","password":"x"}`, "login"},
-		{"POST /refresh", `{"refresh_token":"x"}`, "sessions"},
-		{"POST /logout", `{"refresh_token":"x"}`, "sessions"},
+		{"POST /refresh", `{"refresh_token":"x"}`, "refresh"},
+		{"POST /logout", `{"refresh_token":"x"}`, "refresh"},
 		{"GET /sessions", "", "messages"},
 		{"DELETE /sessions/x", "", "messages"},
 		{"GET /me", "", "messages"},

@@ -140,7 +140,7 @@ func TestOneSuccessorR2(t *testing.T) {
 }
 
 // R3: the database holds nothing that lets anyone in.
-func TestStoredSecretsR3(t *testing.T) {
+func TestDatabaseLetsNobodyInR3(t *testing.T) {
 	s := start(t)
 	s.signUp("alice")
 	g := s.logIn("alice")
@@ -509,7 +509,7 @@ func TestTokensWithoutASession(t *testing.T) {
 }
 
 // What an older server left behind does no harm: its sessions could not be used.
-func TestSessionsFromBefore(t *testing.T) {
+func TestOldSessionsDoNoHarm(t *testing.T) {
 	s := start(t)
 	s.signUp("alice")
 	if err := s.stop(); err != nil {

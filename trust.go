@@ -77,7 +77,7 @@ func keyOptions(c config.Config) auth.KeyOptions {
 	return auth.KeyOptions{
 		PublishAhead: c.Auth.KeyPublishAhead,
 		LongestTTL:   max(c.Auth.AccessTTL, c.Auth.TokenTTLMax),
-		Poll:         c.Auth.KeysPoll,
+		Poll:         c.Auth.KeyPoll,
 	}
 }
 

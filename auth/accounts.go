@@ -85,6 +85,16 @@ func (a *Accounts) Account(ctx context.Context, id string) (Account, error) {
 	return a.store.AccountByID(ctx, id)
 }
 
+// ByUsername finds an account by any spelling of its name. It fails with an
+// *InputError or ErrNotFound.
+func (a *Accounts) ByUsername(ctx context.Context, username string) (Account, error) {
+	name, err := Username(username)
+	if err != nil {
+		return Account{}, err
+	}
+	return a.store.AccountByUsername(ctx, name)
+}
+
 // authenticate answers the account that username and password are of. A user
 // that does not exist costs as much as a wrong password and reads the same; that
 // an account is disabled is told to whom has its password.

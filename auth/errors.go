@@ -20,14 +20,16 @@ var (
 	ErrReused = fmt.Errorf("%w: a refresh token was used again", ErrInvalidToken)
 	// ErrInvalidTicket: a ticket that is spent, too old, or another page's.
 	ErrInvalidTicket = errors.New("auth: invalid ticket")
-	// ErrBusy: too many passwords are being hashed; try again in a second.
-	ErrBusy = errors.New("auth: too many logins at once")
-	// ErrUnavailable: a Store cannot keep or read now.
-	ErrUnavailable = errors.New("auth: accounts are not available")
-	// ErrIssuerAway: the keys of a token's issuer cannot be had now, so nobody can
+	// ErrBusy: too much at once, passwords to hash or tickets to keep; try again
+	// in a second.
+	ErrBusy = errors.New("auth: too much at once")
+	// ErrUnavailable: a store cannot keep or read now.
+	ErrUnavailable = errors.New("auth: accounts and sessions are not available")
+	// ErrIssuerUnavailable: the keys of a token's issuer cannot be had now, so nobody can
 	// tell whether the token is good.
-	ErrIssuerAway = errors.New("auth: the keys of the token's issuer cannot be had")
-	// ErrInvalidToken: a token that is not ours, expired, or altered.
+	ErrIssuerUnavailable = errors.New("auth: the keys of the token's issuer cannot be had")
+	// ErrInvalidToken: an access or refresh token that is altered, expired,
+	// revoked, or of nobody whom we trust.
 	ErrInvalidToken = errors.New("auth: invalid token")
 	// ErrNoKeys: a folder has no signing keys.
 	ErrNoKeys = errors.New("auth: there are no signing keys")

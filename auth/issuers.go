@@ -143,7 +143,7 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions) (*foreignIssue
 }
 
 // verify answers what a valid token says. Everything else is an
-// ErrInvalidToken that wraps the reason, or ErrIssuerAway.
+// ErrInvalidToken that wraps the reason, or ErrIssuerUnavailable.
 func (f *foreignIssuer) verify(ctx context.Context, token string) (Claims, error) {
 	var wire foreignClaims
 	_, err := f.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) { return f.key(ctx, t) })
@@ -151,8 +151,8 @@ func (f *foreignIssuer) verify(ctx context.Context, token string) (Claims, error
 	if err == nil {
 		claims, err = f.trusted.read(&wire)
 	}
-	if errors.Is(err, ErrIssuerAway) {
-		return Claims{}, fmt.Errorf("%w: issuer %s", ErrIssuerAway, f.trusted.Name)
+	if errors.Is(err, ErrIssuerUnavailable) {
+		return Claims{}, fmt.Errorf("%w: issuer %s", ErrIssuerUnavailable, f.trusted.Name)
 	}
 	if err != nil {
 		// Clients are not told why. Whoever sets an issuer up must find out.
@@ -177,7 +177,7 @@ func (f *foreignIssuer) key(ctx context.Context, t *jwt.Token) (any, error) {
 		f.remote.renew(ctx)
 		keys := f.remote.good()
 		if keys == nil {
-			return nil, ErrIssuerAway
+			return nil, ErrIssuerUnavailable
 		}
 		key, err = keys.find(kid, t.Method.Alg())
 	}

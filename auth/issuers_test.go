@@ -216,7 +216,7 @@ func TestForeignAlgorithmsJ1(t *testing.T) {
 }
 
 // J10: what a token's header may say of its key.
-func TestForeignKidJ10(t *testing.T) {
+func TestForeignKidMustNameOneKeyJ10(t *testing.T) {
 	k := newPrivateKeys(t)
 	_, another, _ := ed25519.GenerateKey(rand.Reader)
 	one := keySet(t, jose.JSONWebKey{KeyID: "key", Key: k.ed.Public()})
@@ -388,7 +388,7 @@ func TestIssuersAreKeptApartJ3(t *testing.T) {
 }
 
 // What a token says, in our terms.
-func TestForeignClaims(t *testing.T) {
+func TestForeignClaimsBecomeOurs(t *testing.T) {
 	k := edKeys(t)
 	now := time.Now().Truncate(time.Second).UTC()
 	object := map[string]any{

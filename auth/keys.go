@@ -20,9 +20,6 @@ type Key struct {
 	public  any // what method.Verify takes: a typed key, never bytes from a token
 }
 
-// ID is the key's `kid`.
-func (k Key) ID() string { return k.id }
-
 func newHMACKey(secret []byte) (Key, error) {
 	if len(secret) < minHMACSecret {
 		return Key{}, fmt.Errorf("auth: an HMAC secret has %d bytes; give %d random ones at least", len(secret), minHMACSecret)

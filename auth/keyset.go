@@ -15,25 +15,25 @@ import (
 
 // Defaults of KeyOptions.
 const (
-	DefaultPublishAhead = 10 * time.Minute
-	DefaultLongestTTL   = 90 * 24 * time.Hour
-	DefaultKeysPoll     = 2 * time.Second
+	defaultPublishAhead = 10 * time.Minute
+	defaultLongestTTL   = 90 * 24 * time.Hour
+	defaultKeyPoll      = 2 * time.Second
 )
 
 // KeyOptions of a folder of keys. All who use the keys must agree on
 // PublishAhead and LongestTTL.
 type KeyOptions struct {
-	PublishAhead time.Duration    // from a key's making until it signs; 0 means DefaultPublishAhead
-	LongestTTL   time.Duration    // life of any token at most; 0 means DefaultLongestTTL
-	Poll         time.Duration    // how often Watch looks at the folder; 0 means DefaultKeysPoll
+	PublishAhead time.Duration    // from a key's making until it signs; 0 means defaultPublishAhead
+	LongestTTL   time.Duration    // life of any token at most; 0 means defaultLongestTTL
+	Poll         time.Duration    // how often Watch looks at the folder; 0 means defaultKeyPoll
 	Logger       *slog.Logger     // of Watch; nil discards
 	Now          func() time.Time // nil means time.Now
 }
 
 func (o KeyOptions) withDefaults() KeyOptions {
-	o.PublishAhead = cmp.Or(o.PublishAhead, DefaultPublishAhead)
-	o.LongestTTL = cmp.Or(o.LongestTTL, DefaultLongestTTL)
-	o.Poll = cmp.Or(o.Poll, DefaultKeysPoll)
+	o.PublishAhead = cmp.Or(o.PublishAhead, defaultPublishAhead)
+	o.LongestTTL = cmp.Or(o.LongestTTL, defaultLongestTTL)
+	o.Poll = cmp.Or(o.Poll, defaultKeyPoll)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -253,6 +253,27 @@ func TestKeyThatIsRemovedIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// Where an older key still verifies, it signs again until the next one's turn: a
+// key is not known to all who verify before.
+func TestOlderKeySignsAgainWhereOneIsRemoved(t *testing.T) {
+	r := newRing(t)
+	_, first := issue(t, r.load())
+	leaked := r.rotate().Made
+	r.now = r.now.Add(ahead + time.Second)
+	next := r.rotate().Made
+	path, _ := filepath.Glob(filepath.Join(r.dir, "*"+leaked+".pem"))
+	if err := os.Remove(path[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, signer := issue(t, r.load()); signer != first {
+		t.Errorf("%s signs, want %s", signer, first)
+	}
+	r.now = r.now.Add(ahead + time.Second)
+	if _, signer := issue(t, r.load()); signer != next {
+		t.Errorf("in its turn %s signs, want %s", signer, next)
+	}
+}
+
 // What is wrong with a folder stops the start, and is named.
 func TestKeyFilesThatAreWrong(t *testing.T) {
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -357,7 +378,7 @@ func TestKeyFilesAreTheOwnersAlone(t *testing.T) {
 }
 
 // Commands make nothing where there are no keys.
-func TestNoKeys(t *testing.T) {
+func TestCommandsMakeNoKeys(t *testing.T) {
 	r := newRing(t)
 	empty := t.TempDir()
 	for _, dir := range []string{r.dir, empty} {

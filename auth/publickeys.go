@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// maxKeySet bounds what is read as keys, in bytes.
-	maxKeySet = 1 << 20
+	// maxJWKSetBytes bounds what is read as keys, in bytes.
+	maxJWKSetBytes = 1 << 20
 	// maxKeys is how many keys a set has at most, those that are no use too.
 	maxKeys = 100
 	// minRSA is the smallest modulus that is taken, in bits (RFC 7518, 3.3).
@@ -121,10 +121,10 @@ func algorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 
-// parseKeySet reads a JWK set (RFC 7517, 5). Keys that are no use here are left
+// parseJWKSet reads a JWK set (RFC 7517, 5). Keys that are no use here are left
 // out, as the RFC asks: secrets, private keys, keys for encryption, kinds that
 // are not known. What is left may be nothing.
-func parseKeySet(data []byte) (publicKeys, error) {
+func parseJWKSet(data []byte) (publicKeys, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
@@ -183,7 +183,7 @@ func readPublicKeys(path string) (publicKeys, error) {
 	}
 	parse := parsePEM
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
-		parse = parseKeySet
+		parse = parseJWKSet
 	}
 	keys, err := parse(data)
 	if err == nil && len(keys) == 0 {
@@ -236,12 +236,12 @@ func parseBlock(block *pem.Block) (any, error) {
 
 // readBounded reads all of r, and fails where that is too much for keys.
 func readBounded(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxKeySet+1))
+	data, err := io.ReadAll(io.LimitReader(r, maxJWKSetBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxKeySet {
-		return nil, fmt.Errorf("it is longer than %d bytes", maxKeySet)
+	if len(data) > maxJWKSetBytes {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxJWKSetBytes)
 	}
 	return data, nil
 }

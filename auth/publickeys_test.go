@@ -16,7 +16,7 @@ import (
 )
 
 // The keys of an issuer in a file, in every form.
-func TestKeyFile(t *testing.T) {
+func TestIssuerKeysAreReadInEveryForm(t *testing.T) {
 	k := newPrivateKeys(t)
 	rsaPKCS1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&k.rsa.PublicKey)})
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{SerialNumber: big.NewInt(1)}, k.p256.Public(), k.p256)

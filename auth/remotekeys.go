@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// refreshEvery is how long keys are kept before they are fetched again.
-	refreshEvery = time.Hour
+	// fetchEvery is how long keys are kept before they are fetched again.
+	fetchEvery = time.Hour
 	// staleAfter is how long keys are good when they cannot be fetched again.
 	staleAfter = 24 * time.Hour
 	// fetchGap lies at least between two fetches beside the hourly ones: those
@@ -119,7 +119,7 @@ func (r *remoteKeys) grant() bool {
 // while that fails. It returns when ctx ends.
 func (r *remoteKeys) run(ctx context.Context) {
 	defer close(r.ended)
-	timer := time.NewTimer(refreshEvery)
+	timer := time.NewTimer(fetchEvery)
 	defer timer.Stop()
 	for {
 		select {
@@ -136,7 +136,7 @@ func (r *remoteKeys) run(ctx context.Context) {
 		if r.failing {
 			timer.Reset(fetchGap)
 		} else {
-			timer.Reset(refreshEvery)
+			timer.Reset(fetchEvery)
 		}
 	}
 }
@@ -217,5 +217,5 @@ func (r *remoteKeys) fetch(ctx context.Context) (publicKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseKeySet(data)
+	return parseJWKSet(data)
 }

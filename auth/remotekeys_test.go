@@ -111,7 +111,7 @@ func TestKeysRotateJ11(t *testing.T) {
 
 // A flood of made-up key names costs a fetch a minute, whether the issuer
 // answers or not.
-func TestFloodOfKeyNames(t *testing.T) {
+func TestUnknownKidsCostOneFetchAMinute(t *testing.T) {
 	for name, fails := range map[string]error{"the issuer answers": nil, "the issuer is down": errors.New("down")} {
 		synctest.Test(t, func(t *testing.T) {
 			k := edKeys(t)
@@ -124,7 +124,7 @@ func TestFloodOfKeyNames(t *testing.T) {
 				token := sign(t, "EdDSA", k.ed, goodClaims(), map[string]any{"kid": fmt.Sprint("made-up-", i)})
 				want := auth.ErrInvalidToken
 				if fails != nil {
-					want = auth.ErrIssuerAway
+					want = auth.ErrIssuerUnavailable
 				}
 				if _, err := verifier.Verify(t.Context(), token); !errors.Is(err, want) {
 					t.Fatal(err)
@@ -179,7 +179,7 @@ func TestOneFetchForAll(t *testing.T) {
 
 // An issuer that is down lets in whom its last keys vouch for, for a day, and
 // then nobody; when it is back, its users are.
-func TestIssuerIsDown(t *testing.T) {
+func TestLastKeysAreGoodForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := edKeys(t)
 		host := &keyHost{body: keySet(t, named("key", k.ed.Public()))}
@@ -241,7 +241,7 @@ func TestIssuerIsDownAtTheStart(t *testing.T) {
 		host := &keyHost{body: keySet(t, named("key", k.ed.Public())), fails: errors.New("down")}
 		verifier := remote(t, host, io.Discard)
 		for _, kid := range []any{"key", nil} {
-			if _, err := verifier.Verify(t.Context(), sign(t, "EdDSA", k.ed, goodClaims(), map[string]any{"kid": kid})); !errors.Is(err, auth.ErrIssuerAway) {
+			if _, err := verifier.Verify(t.Context(), sign(t, "EdDSA", k.ed, goodClaims(), map[string]any{"kid": kid})); !errors.Is(err, auth.ErrIssuerUnavailable) {
 				t.Errorf("without keys: %v", err)
 			}
 		}
@@ -255,7 +255,7 @@ func TestIssuerIsDownAtTheStart(t *testing.T) {
 
 // Tokens that come before the first keys wait for them, and leave the
 // minute's fetch to those that come later.
-func TestEarlyTokens(t *testing.T) {
+func TestTokensWaitForTheFirstKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, next := edKeys(t), edKeys(t)
 		host := &keyHost{body: keySet(t, named("old", k.ed.Public())), takes: 2 * time.Second}
@@ -278,7 +278,7 @@ func TestEarlyTokens(t *testing.T) {
 
 // What is no key set leaves the keys as they are. One without a key that can be
 // used takes them away.
-func TestAnswersOfKeyHosts(t *testing.T) {
+func TestBadKeySetsLeaveTheKeysAlone(t *testing.T) {
 	k, other := edKeys(t), edKeys(t)
 	body := func(body []byte) func(*keyHost) { return func(h *keyHost) { h.body = body } }
 	for name, row := range map[string]struct {
@@ -319,7 +319,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
 // Only the host that was named says where its keys are.
-func TestRedirectsOfKeyHosts(t *testing.T) {
+func TestKeysComeFromTheNamedHostOnly(t *testing.T) {
 	k := edKeys(t)
 	for location, good := range map[string]bool{
 		"/moved":                              true,

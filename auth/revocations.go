@@ -11,9 +11,9 @@ import (
 // Revocation says that access tokens are not good any more, however long they
 // say that they are.
 type Revocation struct {
-	Number  int64  // of its place in the store, from 1 on
-	Mark    string // the session that they are of (`sid`), or one token's own ID (`jti`)
-	Expires time.Time
+	Number    int64  // of its place in the store, from 1 on
+	Mark      string // the session that they are of (`sid`), or one token's own ID (`jti`)
+	ExpiresAt time.Time
 }
 
 // RevocationStore is where all nodes write down what they revoke.
@@ -81,7 +81,7 @@ func (r *Revocations) Revoked(c Claims) bool {
 // have ended by itself.
 func (r *Revocations) RevokeToken(ctx context.Context, id string, expires time.Time) error {
 	expires = expires.Add(leeway)
-	if err := r.store.Revoke(ctx, Revocation{Mark: id, Expires: expires}); err != nil {
+	if err := r.store.Revoke(ctx, Revocation{Mark: id, ExpiresAt: expires}); err != nil {
 		return err
 	}
 	r.add([]string{id}, expires)
@@ -157,7 +157,7 @@ func (r *Revocations) read(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, revocation := range list {
-		r.insert(revocation.Mark, revocation.Expires)
+		r.insert(revocation.Mark, revocation.ExpiresAt)
 		r.tail.saw(revocation.Number)
 	}
 	if now.After(r.sweepAt) {
@@ -189,7 +189,7 @@ const lateness = 15 * time.Second
 // revocationTail is how far the store has been read.
 type revocationTail struct {
 	last    int64     // the highest number seen
-	settled int64     // what was last at the time of settledAt, or before
+	settled int64     // what was last a lateness ago, or before: nothing below it can still appear
 	next    int64     // what becomes settled
 	nextAt  time.Time // when next was last
 }

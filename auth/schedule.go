@@ -70,7 +70,6 @@ const (
 // KeyStatus is a key of a folder as it is at a time. Times are in UTC.
 type KeyStatus struct {
 	ID            string
-	Path          string // of its file
 	Duty          KeyDuty
 	SignsFrom     time.Time // zero: before files were named for times
 	SignsUntil    time.Time // zero: no other key is to take its place
@@ -84,7 +83,7 @@ func (s *schedule) status(now time.Time) []KeyStatus {
 	for i := range s.keys {
 		key := &s.keys[i]
 		list[i] = KeyStatus{
-			ID: key.id, Path: key.path, Duty: duty,
+			ID: key.id, Duty: duty,
 			SignsFrom: key.signsFrom, SignsUntil: key.signsUntil, VerifiesUntil: key.verifiesUntil,
 		}
 		switch {

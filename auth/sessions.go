@@ -12,10 +12,10 @@ import (
 
 // Grant is what a login or a refresh gives.
 type Grant struct {
-	AccessToken  string
-	Claims       Claims // of the access token
-	RefreshToken string
-	SessionEnds  time.Time // if it is not refreshed before
+	AccessToken      string
+	Claims           Claims // of the access token
+	RefreshToken     string
+	SessionExpiresAt time.Time // if it is not refreshed before
 }
 
 // Login checks a password and opens a session. It fails with an *InputError
@@ -31,14 +31,13 @@ func (a *Accounts) Login(ctx context.Context, username, password string, from Cl
 		CreatedAt: now, UsedAt: now, EndsAt: now.Add(a.opts.SessionTTL),
 	}
 	session.ExpiresAt = a.expiry(session)
-	ended, err := a.store.CreateSession(ctx, session, account.PasswordHash, a.opts.Sessions, a.ending(account.ID))
+	_, err = a.end(a.store.CreateSession(ctx, session, account.PasswordHash, a.opts.Sessions, a.ending(account.ID)))
 	if errors.Is(err, ErrNotFound) {
 		return Grant{}, ErrBadCredentials // the account has changed meanwhile
 	}
 	if err != nil {
 		return Grant{}, err
 	}
-	a.revoke(ended)
 	return a.grant(account, session, token)
 }
 
@@ -114,7 +113,7 @@ func (a *Accounts) grant(account Account, session Session, refresh refreshToken)
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{AccessToken: token, Claims: claims, RefreshToken: refresh.text, SessionEnds: session.ExpiresAt}, nil
+	return Grant{AccessToken: token, Claims: claims, RefreshToken: refresh.text, SessionExpiresAt: session.ExpiresAt}, nil
 }
 
 func (a *Accounts) expiry(s Session) time.Time {
@@ -172,20 +171,18 @@ func (a *Accounts) EndSessions(ctx context.Context, accountID string) error {
 }
 
 func (a *Accounts) ending(accountID string) Ending {
-	now := a.now()
-	return Ending{AccountID: accountID, At: now, TokensEnd: now.Add(a.issuer.opts.TTL + leeway)}
+	return Ending{AccountID: accountID, At: a.now(), TokensEnd: a.tokensEnd()}
 }
+
+// tokensEnd is when no access token of before now is good any more.
+func (a *Accounts) tokensEnd() time.Time { return a.now().Add(a.issuer.opts.TTL + leeway) }
 
 // end revokes on this node what a Store has ended; other nodes read it there.
 func (a *Accounts) end(ended []string, err error) ([]string, error) {
 	if err == nil {
-		a.revoke(ended)
+		a.revocations.add(ended, a.tokensEnd())
 	}
 	return ended, err
-}
-
-func (a *Accounts) revoke(sessions []string) {
-	a.revocations.add(sessions, a.now().Add(a.issuer.opts.TTL+leeway))
 }
 
 // maxClient is how much of what a client says of itself is kept, in bytes.

@@ -76,8 +76,8 @@ func (l *logins) refresh(t *testing.T, token string) (auth.Grant, error) {
 func TestSessionsEndR4(t *testing.T) {
 	l := newLogins(t)
 	idle := l.logIn(t)
-	if want := l.clock().Add(7 * 24 * time.Hour); !idle.SessionEnds.Equal(want) {
-		t.Errorf("it ends %v, want %v", idle.SessionEnds, want)
+	if want := l.clock().Add(7 * 24 * time.Hour); !idle.SessionExpiresAt.Equal(want) {
+		t.Errorf("it ends %v, want %v", idle.SessionExpiresAt, want)
 	}
 	l.pass(7*24*time.Hour - time.Second)
 	g, err := l.refresh(t, idle.RefreshToken)
@@ -97,8 +97,8 @@ func TestSessionsEndR4(t *testing.T) {
 			t.Fatalf("round %d: %v", day, err)
 		}
 	}
-	if end := begun.Add(30 * 24 * time.Hour); !g.Claims.ExpiresAt.Equal(end) || !g.SessionEnds.Equal(end) {
-		t.Errorf("the last token ends %v, its session %v, want both %v", g.Claims.ExpiresAt, g.SessionEnds, end)
+	if end := begun.Add(30 * 24 * time.Hour); !g.Claims.ExpiresAt.Equal(end) || !g.SessionExpiresAt.Equal(end) {
+		t.Errorf("the last token ends %v, its session %v, want both %v", g.Claims.ExpiresAt, g.SessionExpiresAt, end)
 	}
 	l.pass(5 * time.Minute)
 	if _, err := l.refresh(t, g.RefreshToken); !errors.Is(err, auth.ErrInvalidToken) {
@@ -176,7 +176,7 @@ func (n *numbered) Revocations(_ context.Context, after int64, now time.Time) (l
 	defer n.mu.Unlock()
 	n.asks = append(n.asks, after)
 	for _, r := range n.rows {
-		if r.Number > after && !r.Expires.Before(now) {
+		if r.Number > after && !r.ExpiresAt.Before(now) {
 			list = append(list, r)
 		}
 	}
@@ -188,7 +188,7 @@ func (n *numbered) Revoke(context.Context, auth.Revocation) error { return nil }
 func (n *numbered) show(number int64, mark string, expires time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.rows = append(n.rows, auth.Revocation{Number: number, Mark: mark, Expires: expires})
+	n.rows = append(n.rows, auth.Revocation{Number: number, Mark: mark, ExpiresAt: expires})
 }
 
 // What other nodes revoke is found, also where it becomes visible behind what has

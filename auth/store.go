@@ -15,6 +15,13 @@ func hashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 // in the same transaction, that their tokens are revoked, and answers the
 // sessions' IDs.
 type Store interface {
+	AccountStore
+	AccountChanges
+	SessionStore
+}
+
+// AccountStore is the part of a Store that signing up and logging in need.
+type AccountStore interface {
 	// CreateAccount keeps a new account; ErrUsernameTaken if the name is.
 	CreateAccount(ctx context.Context, a Account) error
 	// AccountByUsername finds an account; ErrNotFound if there is none.
@@ -24,7 +31,10 @@ type Store interface {
 	// RenewPasswordHash replaces a hash by another of the same password. Where
 	// the old one is no longer the account's, it does nothing.
 	RenewPasswordHash(ctx context.Context, id, old, renewed string) error
+}
 
+// AccountChanges is the part of a Store that changes accounts.
+type AccountChanges interface {
 	// ChangePassword, ChangeRole and Disable change the account that e names and
 	// end its sessions; ErrNotFound if there is no such account. Disabled
 	// accounts get no session. Where old is given, ChangePassword knows only an
@@ -39,7 +49,10 @@ type Store interface {
 	// removeMessages leaves nothing of them but their places; otherwise their
 	// text stays, without a name.
 	DeleteAccount(ctx context.Context, removeMessages bool, e Ending) (ended []string, err error)
+}
 
+// SessionStore is the part of a Store that keeps sessions.
+type SessionStore interface {
 	// CreateSession keeps a new session of an account that still has that
 	// password hash and is not disabled; ErrNotFound otherwise. It forgets
 	// sessions that expired before, and ends those of the account that are

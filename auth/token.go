@@ -122,7 +122,7 @@ func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Ver
 func (v *Verifier) Trust(others *Issuers) { v.others = others }
 
 // Verify answers what a valid token says. Everything else is an
-// ErrInvalidToken that wraps the reason, or ErrIssuerAway.
+// ErrInvalidToken that wraps the reason, or ErrIssuerUnavailable.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > maxToken {
 		return Claims{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)

@@ -44,7 +44,7 @@ const (
 	DriverPostgres = "postgres"
 )
 
-// Store is where accounts, logins and channels are kept.
+// Store is where accounts, sessions and channels are kept.
 type Store struct {
 	Driver string
 	DSN    Secret
@@ -101,7 +101,7 @@ type Auth struct {
 	TicketTTL              time.Duration
 	RevocationPoll         time.Duration
 	HMACSecret             Secret
-	KeysPoll               time.Duration
+	KeyPoll                time.Duration
 	KeyPublishAhead        time.Duration
 	TokenTTLMax            time.Duration
 	AllowQueryToken        bool
@@ -133,7 +133,7 @@ type Limits struct {
 	LoginFailures         Rate
 	LoginStrict           Rate
 	Register              Rate
-	Sessions              Rate
+	Refresh               Rate
 	Keys                  int
 	Connections           int
 	ConnectionsPerUser    int
@@ -227,7 +227,7 @@ func Default() Config {
 			SessionsPerUser: 100,
 			TicketTTL:       30 * time.Second,
 			RevocationPoll:  300 * time.Millisecond,
-			KeysPoll:        2 * time.Second,
+			KeyPoll:         2 * time.Second,
 			KeyPublishAhead: 10 * time.Minute,
 			TokenTTLMax:     90 * 24 * time.Hour,
 			DeletedMessages: MessagesAnonymise,
@@ -247,7 +247,7 @@ func Default() Config {
 			LoginFailures:         Rate{5, 200},
 			LoginStrict:           Rate{0.0167, 1},
 			Register:              Rate{0.5, 10},
-			Sessions:              Rate{5, 100},
+			Refresh:               Rate{5, 100},
 			Keys:                  100_000,
 			ConnectionsPerUser:    20,
 			ConnectionsPerAddress: 200,
@@ -278,7 +278,7 @@ func (c *Config) settings() []setting {
 		{"shutdown_timeout", duration(&c.ShutdownTimeout), "how long a stop may take to close every socket and finish every request"},
 		{"auto_subscribe", texts(&c.AutoSubscribe), "channels that every socket joins when it connects"},
 		{"namespaces", &c.Namespaces, "who may do what and what is kept, by channel name or `namespace:*`; a given pattern replaces the default rule of the same pattern, `{}` lets nobody in"},
-		{"store.driver", text(&c.Store.Driver), "where accounts, logins and messages are kept: sqlite, a file in data_dir for one process, or postgres"},
+		{"store.driver", text(&c.Store.Driver), "where accounts, sessions and messages are kept: sqlite, a file in data_dir for one process, or postgres"},
 		{"store.dsn", &c.Store.DSN, "the PostgreSQL database, such as postgres://user:password@host/database; sqlite takes none"},
 		{"log.level", text(&c.Log.Level), "debug, info, warn or error"},
 		{"log.format", text(&c.Log.Format), "text, json, or auto: text on a terminal and JSON otherwise"},
@@ -305,10 +305,10 @@ func (c *Config) settings() []setting {
 		{"auth.ticket_ttl", duration(&c.Auth.TicketTTL), "life of a ticket for a socket"},
 		{"auth.revocation_poll", duration(&c.Auth.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; their tokens are good until then; 1s at most"},
 		{"auth.hmac_secret", &c.Auth.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the keys in data_dir"},
-		{"auth.keys_poll", duration(&c.Auth.KeysPoll), "how often the keys in data_dir are looked at for changes"},
+		{"auth.key_poll", duration(&c.Auth.KeyPoll), "how often the keys in data_dir are looked at for changes"},
 		{"auth.key_publish_ahead", duration(&c.Auth.KeyPublishAhead), "how long a new key is published before it signs, so that all who verify know it by then; the same for every node and for `gatecast keys`"},
 		{"auth.token_ttl_max", duration(&c.Auth.TokenTTLMax), "longest life of a token that `gatecast token` issues; a key that no longer signs is kept that long"},
-		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header or subprotocol can be used"},
+		{"auth.allow_query_token", boolean(&c.Auth.AllowQueryToken), "let sockets in with ?access_token=; tokens in URLs end up in logs, so leave it off where a header, a subprotocol or a ticket can be used"},
 		{"auth.query_token_in_production", boolean(&c.Auth.QueryTokenInProduction), "let auth.allow_query_token be on in production"},
 		{"auth.deleted_messages", text(&c.Auth.DeletedMessages), "what becomes of the messages of an account that is deleted: anonymise takes its name off them, remove leaves nothing but their places"},
 		{"auth.issuers", &c.Auth.Issuers, "other issuers whose access tokens are good here, such as Keycloak, Auth0 or a backend of one's own: a list of `name`, `issuer`, `audience`, `jwks_url` or `key_file`, `claims`, `user_prefix`"},
@@ -327,9 +327,9 @@ func (c *Config) settings() []setting {
 	list = append(list, rate("limits.login_failures", &c.Limits.LoginFailures, "wrong passwords for all accounts, beyond which limits.login_strict holds for every address")...)
 	list = append(list, rate("limits.login_strict", &c.Limits.LoginStrict, "wrong passwords of an address while many are guessing")...)
 	list = append(list, rate("limits.register", &c.Limits.Register, "registrations of an address")...)
-	list = append(list, rate("limits.sessions", &c.Limits.Sessions, "refreshes and logouts of an address")...)
+	list = append(list, rate("limits.refresh", &c.Limits.Refresh, "refreshes and logouts of an address")...)
 	return append(list,
-		setting{"limits.keys", integer(&c.Limits.Keys), "users or addresses that each limiter remembers at most; more share buckets"},
+		setting{"limits.keys", integer(&c.Limits.Keys), "users or addresses that each limiter remembers at most; more share buckets. So many tickets may wait to be used, too"},
 		setting{"limits.connections", integer(&c.Limits.Connections), "sockets in all; 0 is unlimited"},
 		setting{"limits.connections_per_user", integer(&c.Limits.ConnectionsPerUser), "sockets of a user; 0 is unlimited"},
 		setting{"limits.connections_per_address", integer(&c.Limits.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64); 0 is unlimited"},

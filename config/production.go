@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -71,9 +70,6 @@ func clearTextHost(dsn string) string {
 }
 
 func isThisMachine(host string, port uint16) bool {
-	if network, _ := pgconn.NetworkAddress(host, port); network == "unix" || host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	network, _ := pgconn.NetworkAddress(host, port)
+	return network == "unix" || isLoopback(host)
 }

@@ -23,8 +23,6 @@ func (c *Config) Validate() error {
 	v.oneOf("store.driver", c.Store.Driver, DriverSQLite, DriverPostgres)
 	v.require(c.Store.Driver != DriverPostgres || c.Store.DSN.Reveal() != "", "store.dsn", "is empty; name the PostgreSQL database")
 	v.require(c.Store.Driver != DriverSQLite || c.Store.DSN.Reveal() == "", "store.dsn", "is given, but store.driver is sqlite, which keeps its file in data_dir; set store.driver to postgres")
-	v.oneOf("auth.registration", c.Auth.Registration, RegistrationOpen, RegistrationClosed)
-	v.oneOf("auth.deleted_messages", c.Auth.DeletedMessages, MessagesAnonymise, MessagesRemove)
 	v.require(c.ChannelLog.Queue >= 1, "log.queue", "is %d; it must be 1 at least", c.ChannelLog.Queue)
 	v.require(c.ChannelLog.QueueBytes >= 1, "log.queue_bytes", "is %d; it must be 1 at least", c.ChannelLog.QueueBytes)
 	for pattern, rule := range c.Namespaces {
@@ -41,46 +39,56 @@ func (c *Config) Validate() error {
 		"http.write_timeout":   c.HTTP.WriteTimeout,
 		"http.idle_timeout":    c.HTTP.IdleTimeout,
 		"http.request_timeout": c.HTTP.RequestTimeout,
-		"auth.access_ttl":      c.Auth.AccessTTL,
-		"auth.refresh_ttl":     c.Auth.RefreshTTL,
-		"auth.refresh_idle":    c.Auth.RefreshIdle,
-		"auth.ticket_ttl":      c.Auth.TicketTTL,
-		"auth.revocation_poll": c.Auth.RevocationPoll,
 		"socket.expiry_notice": c.Socket.ExpiryNotice,
-		"auth.keys_poll":       c.Auth.KeysPoll,
 		"socket.ping_interval": c.Socket.PingInterval,
 		"socket.ping_timeout":  c.Socket.PingTimeout,
 		"socket.write_timeout": c.Socket.WriteTimeout,
 		"socket.close_timeout": c.Socket.CloseTimeout,
 	} {
-		v.require(d > 0, key, "is %v; it must be above 0", d)
+		v.above0(key, d)
 	}
-	v.require(c.Auth.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", c.Auth.AccessTTL)
-	v.require(c.Auth.RefreshGrace >= 0 && c.Auth.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", c.Auth.RefreshGrace)
-	v.require(c.Auth.RevocationPoll <= time.Second, "auth.revocation_poll", "is %v; it must be 1s at most, or tokens outlive their session for longer than is promised", c.Auth.RevocationPoll)
-	v.require(c.Auth.SessionsPerUser >= 1 && c.Auth.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", c.Auth.SessionsPerUser)
-	v.require(c.Auth.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", c.Auth.KeyPublishAhead)
-	v.require(c.Auth.KeyPublishAhead >= 2*c.Auth.KeysPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.keys_poll, which is %v, so that a key is known before it signs", c.Auth.KeyPublishAhead, c.Auth.KeysPoll)
-	v.require(c.Auth.TokenTTLMax >= c.Auth.AccessTTL, "auth.token_ttl_max", "is %v; it must be at least auth.access_ttl, which is %v", c.Auth.TokenTTLMax, c.Auth.AccessTTL)
 	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
-	v.require(c.Auth.Issuer != "", "auth.issuer", "is empty")
-	v.require(c.Auth.Audience != "", "auth.audience", "is empty")
-	v.issuers(c.Auth.Issuers, c.Auth.Issuer)
-	secret := len(c.Auth.HMACSecret.Reveal())
-	v.require(secret == 0 || secret >= MinHMACSecret, "auth.hmac_secret", "has %d bytes; give %d random ones at least", secret, MinHMACSecret)
-	v.require(c.Auth.PasswordMin >= 1 && c.Auth.PasswordMin <= 64, "auth.password_min", "is %d; it must be 1 to 64", c.Auth.PasswordMin)
-	v.require(c.Auth.HashMemoryKiB >= 19<<10, "auth.hash_memory_kib", "is %d; it must be %d at least", c.Auth.HashMemoryKiB, 19<<10)
-	v.require(c.Auth.HashPasses >= 2, "auth.hash_passes", "is %d; it must be 2 at least", c.Auth.HashPasses)
-	v.require(c.Auth.HashSlots >= 1, "auth.hash_slots", "is %d; it must be 1 at least", c.Auth.HashSlots)
-	v.require(c.Auth.HashQueue >= 0, "auth.hash_queue", "is %d; it must not be negative", c.Auth.HashQueue)
 	v.require(c.HTTP.HeaderBytes >= 12<<10, "http.header_bytes", "is %d; it must be %d at least, for a token of 8 KiB and its company", c.HTTP.HeaderBytes, 12<<10)
 	v.require(c.HTTP.BodyBytes >= 1<<10, "http.body_bytes", "is %d; it must be 1024 at least", c.HTTP.BodyBytes)
+	v.auth(c.Auth)
 	v.limits(c.Limits)
 	v.require(c.Presence.DetailMax >= 1, "presence.detail_max", "is %d; it must be 1 at least", c.Presence.DetailMax)
 	if c.Env == EnvProduction {
 		v.production(c)
 	}
 	return v.err()
+}
+
+func (v *validation) auth(a Auth) {
+	for key, d := range map[string]time.Duration{
+		"auth.access_ttl":      a.AccessTTL,
+		"auth.refresh_ttl":     a.RefreshTTL,
+		"auth.refresh_idle":    a.RefreshIdle,
+		"auth.ticket_ttl":      a.TicketTTL,
+		"auth.revocation_poll": a.RevocationPoll,
+		"auth.key_poll":        a.KeyPoll,
+	} {
+		v.above0(key, d)
+	}
+	v.oneOf("auth.registration", a.Registration, RegistrationOpen, RegistrationClosed)
+	v.oneOf("auth.deleted_messages", a.DeletedMessages, MessagesAnonymise, MessagesRemove)
+	v.require(a.AccessTTL >= time.Second, "auth.access_ttl", "is %v; tokens count whole seconds, so give 1s at least", a.AccessTTL)
+	v.require(a.RefreshGrace >= 0 && a.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", a.RefreshGrace)
+	v.require(a.RevocationPoll <= time.Second, "auth.revocation_poll", "is %v; it must be 1s at most, or tokens outlive their session for longer than is promised", a.RevocationPoll)
+	v.require(a.SessionsPerUser >= 1 && a.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", a.SessionsPerUser)
+	v.require(a.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", a.KeyPublishAhead)
+	v.require(a.KeyPublishAhead >= 2*a.KeyPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.key_poll, which is %v, so that a key is known before it signs", a.KeyPublishAhead, a.KeyPoll)
+	v.require(a.TokenTTLMax >= a.AccessTTL, "auth.token_ttl_max", "is %v; it must be at least auth.access_ttl, which is %v", a.TokenTTLMax, a.AccessTTL)
+	v.require(a.Issuer != "", "auth.issuer", "is empty")
+	v.require(a.Audience != "", "auth.audience", "is empty")
+	v.issuers(a.Issuers, a.Issuer)
+	secret := len(a.HMACSecret.Reveal())
+	v.require(secret == 0 || secret >= MinHMACSecret, "auth.hmac_secret", "has %d bytes; give %d random ones at least", secret, MinHMACSecret)
+	v.require(a.PasswordMin >= 1 && a.PasswordMin <= 64, "auth.password_min", "is %d; it must be 1 to 64", a.PasswordMin)
+	v.require(a.HashMemoryKiB >= 19<<10, "auth.hash_memory_kib", "is %d; it must be %d at least", a.HashMemoryKiB, 19<<10)
+	v.require(a.HashPasses >= 2, "auth.hash_passes", "is %d; it must be 2 at least", a.HashPasses)
+	v.require(a.HashSlots >= 1, "auth.hash_slots", "is %d; it must be 1 at least", a.HashSlots)
+	v.require(a.HashQueue >= 0, "auth.hash_queue", "is %d; it must not be negative", a.HashQueue)
 }
 
 // MessageCost is the dearest frame's cost in tokens of limits.messages.
@@ -97,7 +105,7 @@ func (v *validation) limits(l Limits) {
 		"limits.login_failures":         l.LoginFailures,
 		"limits.login_strict":           l.LoginStrict,
 		"limits.register":               l.Register,
-		"limits.sessions":               l.Sessions,
+		"limits.refresh":                l.Refresh,
 	} {
 		v.require(r.Rate == 0 || r.Rate >= 1e-6 && r.Rate <= 1e9, key+".rate", "is %v; it must be 0, or 1e-6 to 1e9", r.Rate)
 		v.require(r.Rate == 0 || r.Burst >= MessageCost && r.Burst <= 1e9, key+".burst", "is %d; it must be %d to 1e9, or nothing would ever pass (a rate of 0 switches the limiter off)", r.Burst, MessageCost)
@@ -139,6 +147,10 @@ func (v *validation) require(ok bool, key, format string, args ...any) {
 	if !ok {
 		v.wrong = append(v.wrong, key+": "+fmt.Sprintf(format, args...))
 	}
+}
+
+func (v *validation) above0(key string, d time.Duration) {
+	v.require(d > 0, key, "is %v; it must be above 0", d)
 }
 
 func (v *validation) oneOf(key, got string, allowed ...string) {

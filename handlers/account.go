@@ -27,8 +27,11 @@ type accountBody struct {
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// errRegistrationClosed: accounts come from the operator.
-var errRegistrationClosed = errors.New("nobody can sign up here; ask the operator for an account")
+var (
+	// errRegistrationClosed: accounts come from the operator.
+	errRegistrationClosed = errors.New("nobody can sign up here; ask the operator for an account")
+	errWrongPassword      = errors.New("the current password is wrong")
+)
 
 func register(accounts *auth.Accounts, closed bool, body jsonBody) fiber.Handler {
 	return func(c *fiber.Ctx) error {
@@ -81,10 +84,12 @@ func changePassword(accounts *auth.Accounts, guesses *ratelimit.Guesses, body js
 		err := middleware.Guess(c, guesses, claims.Username, func() error {
 			return accounts.ChangePassword(c.UserContext(), claims.Subject, in.CurrentPassword, in.NewPassword, claims.SessionID)
 		})
-		if errors.Is(err, auth.ErrNotFound) {
+		switch {
+		case errors.Is(err, auth.ErrNotFound):
 			return auth.ErrInvalidToken // its account is gone
-		}
-		if err != nil {
+		case errors.Is(err, auth.ErrBadCredentials):
+			return errWrongPassword
+		case err != nil:
 			return err
 		}
 		c.Status(http.StatusNoContent)

@@ -39,8 +39,10 @@ var codes = []struct {
 	{middleware.ErrQueryToken, http.StatusUnauthorized, "query_token"},
 	{middleware.ErrManyTokens, http.StatusBadRequest, "many_tokens"},
 	{auth.ErrInvalidToken, http.StatusUnauthorized, "invalid_token"},
-	{auth.ErrIssuerAway, http.StatusServiceUnavailable, "issuer_unavailable"},
+	{auth.ErrIssuerUnavailable, http.StatusServiceUnavailable, "issuer_unavailable"},
 	{auth.ErrInvalidTicket, http.StatusUnauthorized, "invalid_ticket"},
+	{errWrongPassword, http.StatusUnauthorized, "bad_credentials"},
+	{errNothingShown, http.StatusUnauthorized, "no_token"},
 	{errNoRefreshToken, http.StatusUnauthorized, "no_token"},
 	{auth.ErrDisabled, http.StatusForbidden, "account_disabled"},
 	{middleware.ErrNoSession, http.StatusForbidden, "no_session"},
@@ -52,6 +54,7 @@ var codes = []struct {
 	{errRegistrationClosed, http.StatusForbidden, "registration_closed"},
 	{middleware.ErrForeignOrigin, http.StatusForbidden, "foreign_origin"},
 	{middleware.ErrCookieAlone, http.StatusForbidden, "cookie_alone"},
+	{middleware.ErrCookieUse, http.StatusForbidden, "cookie_alone"},
 	{middleware.ErrNotWebSocket, http.StatusUpgradeRequired, "upgrade_required"},
 	{middleware.ErrWrongVersion, http.StatusUpgradeRequired, "websocket_version"},
 	{middleware.ErrTooManyOfUser, http.StatusTooManyRequests, "user_sockets"},
@@ -162,8 +165,8 @@ func refusalOf(told *ws.Error) problem {
 func detailOf(err error) string {
 	switch {
 	case errors.Is(err, auth.ErrInvalidToken):
-		return "the token is not valid here or has expired; log in again" // why is nobody's business
-	case errors.Is(err, auth.ErrIssuerAway):
+		return "the token is not valid here, has expired or has been revoked; refresh, or get another" // why is nobody's business
+	case errors.Is(err, auth.ErrIssuerUnavailable):
 		return "the server cannot reach the token's issuer now, and so cannot check the token; try again later"
 	case errors.Is(err, auth.ErrInvalidTicket):
 		return "the ticket is not good: one lets one socket in, within seconds, from the origin that asked for it; ask for another with POST /ws/ticket"
@@ -174,9 +177,9 @@ func detailOf(err error) string {
 	case errors.Is(err, auth.ErrUsernameTaken):
 		return "this username is taken; choose another"
 	case errors.Is(err, auth.ErrBusy):
-		return "too many logins at once; try again in a second"
+		return "the server is busy; try again in a second"
 	case errors.Is(err, auth.ErrUnavailable):
-		return "the server cannot keep or read accounts now; try again later"
+		return "the server cannot keep or read accounts and sessions now; try again later"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the server is too busy; try again in a moment"
 	default:

@@ -37,10 +37,10 @@ type Options struct {
 	Origins        middleware.Origins
 	TrustedProxies []netip.Prefix
 
-	SignUpClosed bool // accounts come from the operator
+	RegistrationClosed bool // accounts come from the operator
 
-	LoginRate, RegisterRate, SessionRate ratelimit.Rate
-	Logins, Registrations, SessionUses   *ratelimit.Keyed   // by address
+	LoginRate, RegisterRate, RefreshRate ratelimit.Rate
+	Logins, Registrations, Refreshes     *ratelimit.Keyed   // by address
 	Guesses                              *ratelimit.Guesses // at passwords
 	MessageRate                          ratelimit.Rate
 	Users                                *ratelimit.Keyed // messages and bytes, by user; the Gate's own
@@ -85,15 +85,15 @@ func New(o Options) *fiber.App {
 	body := jsonBody{limit: o.BodyBytes}
 	loggedIn := middleware.LoggedIn()
 	perUser := middleware.MessageLimit(o.MessageRate, o.Users)
-	perUse := middleware.RateLimit("sessions", o.SessionRate, o.SessionUses)
-	logins := sessions{o.Accounts, o.Guesses, o.Verifier, o.Origins, body, o.Logger}
+	perAddress := middleware.RateLimit("refresh", o.RefreshRate, o.Refreshes)
+	sessionRoutes := sessions{o.Accounts, o.Guesses, o.Verifier, o.Origins, body, o.Logger}
 
-	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, o.SignUpClosed, body))
-	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), logins.login)
-	app.Post("/refresh", noStore, perUse, logins.refresh)
-	app.Post("/logout", noStore, perUse, logins.logout)
-	app.Get("/sessions", noStore, bearer, perUser, loggedIn, logins.list)
-	app.Delete("/sessions/:session", noStore, bearer, perUser, loggedIn, logins.end)
+	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, o.RegistrationClosed, body))
+	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), sessionRoutes.login)
+	app.Post("/refresh", noStore, perAddress, sessionRoutes.refresh)
+	app.Post("/logout", noStore, perAddress, sessionRoutes.logout)
+	app.Get("/sessions", noStore, bearer, perUser, loggedIn, sessionRoutes.list)
+	app.Delete("/sessions/:id", noStore, bearer, perUser, loggedIn, sessionRoutes.end)
 	app.Get("/me", noStore, bearer, perUser, me(o.Accounts))
 	app.Put("/me/password", noStore, bearer, perUser, loggedIn, changePassword(o.Accounts, o.Guesses, body))
 	app.Delete("/me", noStore, bearer, perUser, loggedIn, deleteMe(o.Accounts))

@@ -15,8 +15,10 @@ import (
 )
 
 var (
-	errHTTPSRequired = errors.New("a cookie is given over https and on localhost alone; leave use_cookie out, or connect over https")
-	errNoSuchSession = errors.New("you have no session of this id")
+	errHTTPSRequired  = errors.New("a cookie is given over https and on localhost alone: connect over https, or leave use_cookie out. Where a proxy speaks https for this server, an operator names it in http.trusted_proxies")
+	errNoSuchSession  = errors.New("you have no session of this id")
+	errNoRefreshToken = errors.New("this needs a refresh token: send refresh_token in the body, or the cookie of a login with use_cookie")
+	errNothingShown   = errors.New("which session is to end? send Authorization: Bearer, refresh_token in the body, or the cookie of a login with use_cookie")
 )
 
 // grantBody is what a login or a refresh answers (RFC 6749, 5.1).
@@ -119,8 +121,6 @@ func (s sessions) shown(c *fiber.Ctx, inBody string) (token string, inCookie boo
 	return token, true, s.origins.GuardCookie(c)
 }
 
-var errNoRefreshToken = errors.New("this needs a refresh token: send refresh_token in the body, or the cookie of a login with use_cookie")
-
 // logout ends the session that a bearer token, a refresh token or a cookie is of,
 // or all sessions of its account.
 func (s sessions) logout(c *fiber.Ctx) error {
@@ -162,6 +162,9 @@ func (s sessions) meant(c *fiber.Ctx, inBody string) (accountID, sessionID strin
 		return claims.Subject, claims.SessionID, nil
 	}
 	token, inCookie, err := s.shown(c, inBody)
+	if errors.Is(err, errNoRefreshToken) {
+		return "", "", errNothingShown
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -193,7 +196,7 @@ func (s sessions) list(c *fiber.Ctx) error {
 // end ends one of the bearer's sessions.
 func (s sessions) end(c *fiber.Ctx) error {
 	claims, _ := middleware.ClaimsOf(c)
-	err := s.accounts.EndSession(c.UserContext(), claims.Subject, utils.CopyString(c.Params("session")))
+	err := s.accounts.EndSession(c.UserContext(), claims.Subject, utils.CopyString(c.Params("id")))
 	if errors.Is(err, auth.ErrNotFound) {
 		return errNoSuchSession
 	}
@@ -212,7 +215,7 @@ func answerGrant(c *fiber.Ctx, grant auth.Grant, inCookie bool) error {
 	}
 	if inCookie {
 		body.RefreshToken = ""
-		if err := setCookie(c, grant.RefreshToken, grant.SessionEnds); err != nil {
+		if err := setCookie(c, grant.RefreshToken, grant.SessionExpiresAt); err != nil {
 			return err
 		}
 	}

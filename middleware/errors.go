@@ -14,16 +14,19 @@ var (
 	ErrNoToken = errors.New("this needs a token: send it as Authorization: Bearer")
 	// ErrQueryToken: the only token is in the URL, and the operator has not
 	// allowed that.
-	ErrQueryToken = errors.New("tokens in URLs are not taken here: use the Authorization header or the subprotocol bearer.TOKEN")
+	ErrQueryToken = errors.New("tokens in URLs are not taken here: use the Authorization header, the subprotocol bearer.TOKEN, or a ticket of POST /ws/ticket")
 	// ErrManyTokens: a request may show its token in one way only (RFC 6750, 2).
 	ErrManyTokens = errors.New("the token is shown in more than one way; choose one")
 	// ErrForeignOrigin: a page of another site wants in.
 	ErrForeignOrigin = errors.New("this origin is not allowed; an operator can add it to http.origins, or name the proxy in http.trusted_proxies where one speaks https for this server")
-	// ErrCookieAlone: a cookie without an Origin proves nothing.
-	ErrCookieAlone = errors.New("a cookie without an Origin header does not let anyone in; where this is no browser, send a token, or X-Gatecast: 1 with the cookie")
-	// ErrNoSession: a route about login sessions was called with a token that
-	// belongs to none: a service's, or another issuer's.
-	ErrNoSession = errors.New("this token belongs to no login here, so there is no session or account behind it")
+	// ErrCookieAlone: a handshake with a cookie and nothing else.
+	ErrCookieAlone = errors.New("a cookie lets nobody in here: send a token, or a ticket of POST /ws/ticket")
+	// ErrCookieUse: a request that uses a cookie, or asks for one, and may have
+	// been made by a page of another site.
+	ErrCookieUse = errors.New("a request that uses or asks for a cookie needs an Origin header; where this is no browser, send X-Gatecast: 1")
+	// ErrNoSession: a route about sessions was called with a token that belongs
+	// to none: a service's, or another issuer's.
+	ErrNoSession = errors.New("this token belongs to no session here: log in with POST /login")
 	// ErrDraining: the server is about to stop.
 	ErrDraining = errors.New("the server is stopping; connect again in a moment")
 	// ErrFull: the server has as many sockets as it may.

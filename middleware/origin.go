@@ -34,7 +34,7 @@ func (o Origins) GuardCookie(c *fiber.Ctx) error {
 	case origin != "" && !o.allow(c, origin):
 		return ErrForeignOrigin
 	case origin == "" && c.Get(headerOurs) == "":
-		return ErrCookieAlone
+		return ErrCookieUse
 	}
 	return nil
 }

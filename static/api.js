@@ -4,7 +4,7 @@
 const PATIENCE = 15_000
 
 /** An answer of the API that is no success, or that did not come: then its status is 0. */
-class CodedError extends Error {
+class ApiError extends Error {
   constructor(status, { code = 'unreadable', detail }, retryAfterMs) {
     super(detail)
     this.status = status
@@ -23,9 +23,9 @@ export async function post(path, body, token) {
     keepalive: true, // an answer's cookie is wanted even if the page is left meanwhile
     signal: AbortSignal.timeout(PATIENCE),
   }).catch((error) => {
-    throw new CodedError(0, { code: 'unreachable', detail: error.message })
+    throw new ApiError(0, { code: 'unreachable', detail: error.message })
   })
   const answer = await response.json().catch(() => ({})) // a proxy may answer for the server
-  if (!response.ok) throw new CodedError(response.status, answer, Number(response.headers.get('Retry-After')) * 1000 || undefined)
+  if (!response.ok) throw new ApiError(response.status, answer, Number(response.headers.get('Retry-After')) * 1000 || undefined)
   return answer
 }

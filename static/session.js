@@ -9,7 +9,7 @@ import { recall, remember } from '/memory.js'
 /** An access token with less than this left is not used, in ms. */
 const NEAR_END = 30_000
 
-class SessionEnded extends UnauthorizedError {
+class SessionEndedError extends UnauthorizedError {
   code = 'session_ended'
 }
 
@@ -29,7 +29,7 @@ export async function comeBack() {
   return session
 }
 
-/** What is asked of a session that has ended throws SessionEnded. */
+/** What is asked of a session that has ended throws SessionEndedError. */
 class Session {
   #access = { token: '', expiresAt: 0 } // by this machine's clock, in ms
   #proof = {} // what /refresh is sent: nothing where there is a cookie
@@ -49,7 +49,7 @@ class Session {
   /** Ends the session, and with it the sockets that it has in other tabs. */
   async logOut() {
     await this.#ask('/logout').catch((error) => {
-      if (!(error instanceof SessionEnded)) throw error // else it has ended already
+      if (!(error instanceof SessionEndedError)) throw error // else it has ended already
     })
     remember('session', null)
   }
@@ -67,7 +67,7 @@ class Session {
     try {
       return await postInSession(path, {}, token)
     } catch (error) {
-      if (!(error instanceof SessionEnded)) throw error
+      if (!(error instanceof SessionEndedError)) throw error
     }
     return postInSession(path, {}, await this.renew())
   }
@@ -78,7 +78,7 @@ class Session {
     try {
       return this.#take(await postInSession('/refresh', this.#proof))
     } catch (error) {
-      if (error instanceof SessionEnded) remember('session', null)
+      if (error instanceof SessionEndedError) remember('session', null)
       throw error
     }
   }
@@ -95,6 +95,6 @@ async function postInSession(path, body, token) {
   try {
     return await post(path, body, token)
   } catch (error) {
-    throw error.status === 401 ? new SessionEnded(error.message) : error
+    throw error.status === 401 ? new SessionEndedError(error.message) : error
   }
 }

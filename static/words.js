@@ -38,6 +38,7 @@ const english = {
 
   'error.unreachable': 'The server cannot be reached. Is it running?',
   'error.session_ended': 'This session has ended. Please log in again.',
+  'error.https_required': 'Logging in needs https. Whoever runs this server behind a proxy names it in http.trusted_proxies.',
   'error.bad_credentials': 'Wrong username or password.',
   'error.account_disabled': 'This account is disabled. Ask whoever runs this server.',
   'error.username_taken': 'This username is taken. Choose another, or log in.',
@@ -94,6 +95,7 @@ const vietnamese = {
 
   'error.unreachable': 'Không kết nối được tới máy chủ. Máy chủ có đang chạy không?',
   'error.session_ended': 'Phiên đăng nhập này đã kết thúc. Vui lòng đăng nhập lại.',
+  'error.https_required': 'Đăng nhập cần https. Nếu máy chủ nằm sau proxy, người vận hành khai báo proxy trong http.trusted_proxies.',
   'error.bad_credentials': 'Sai tên đăng nhập hoặc mật khẩu.',
   'error.account_disabled': 'Tài khoản này đã bị vô hiệu hóa. Hãy hỏi người vận hành máy chủ.',
   'error.username_taken': 'Tên này đã có người dùng. Hãy chọn tên khác hoặc đăng nhập.',

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gatecast/gatecast/auth"
 )
@@ -116,33 +115,6 @@ func (d *DB) change(ctx context.Context, e auth.Ending, statement string, args .
 		return err
 	})
 	return ended, unavailable("changing an account", err)
-}
-
-// execer is a pool or a transaction.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// changeOne runs a statement about one row; auth.ErrNotFound where there is none.
-func changeOne(ctx context.Context, db execer, statement string, args ...any) error {
-	result, err := db.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
-		return auth.ErrNotFound
-	}
-	return nil
-}
-
-// fromMilli is the time that is kept as Unix milliseconds; 0 is none.
-func fromMilli(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }
 
 // unavailable is what becomes of a database's own error.

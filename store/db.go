@@ -15,6 +15,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
+
+	"github.com/gatecast/gatecast/auth"
 )
 
 // DB is a database. It is safe for concurrent use.
@@ -58,8 +60,8 @@ func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error
 	return nil
 }
 
-// isCurrent fails where the tables are of another version than this program's.
-func (d *DB) isCurrent(ctx context.Context) error {
+// checkCurrent fails where the tables are of another version than this program's.
+func (d *DB) checkCurrent(ctx context.Context) error {
 	provider, err := d.migrations()
 	if err != nil {
 		return err
@@ -150,4 +152,66 @@ func wrap(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("store: %s: %w", doing, err)
+}
+
+// execer is a pool or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// changeOne runs a statement about one row; auth.ErrNotFound where there is none.
+func changeOne(ctx context.Context, db execer, statement string, args ...any) error {
+	result, err := db.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return auth.ErrNotFound
+	}
+	return nil
+}
+
+// texts are the first columns of a statement's rows.
+func texts(ctx context.Context, tx *sql.Tx, statement string, args ...any) (list []string, err error) {
+	rows, err := tx.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, rows.Err()
+}
+
+// scan is Scan of a row.
+type scan = func(into ...any) error
+
+// each reads all rows of a query.
+func (d *DB) each(ctx context.Context, query string, args []any, do func(scan) error) (err error) {
+	rows, err := d.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := do(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// fromMilli is the time that is kept as Unix milliseconds; 0 is none.
+func fromMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }

@@ -151,38 +151,3 @@ func revoke(ctx context.Context, tx *sql.Tx, e auth.Ending, statement string, ar
 	}
 	return ended, nil
 }
-
-// texts are the first columns of a statement's rows.
-func texts(ctx context.Context, tx *sql.Tx, statement string, args ...any) (list []string, err error) {
-	rows, err := tx.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		list = append(list, text)
-	}
-	return list, rows.Err()
-}
-
-// scan is Scan of a row.
-type scan = func(into ...any) error
-
-// each reads all rows of a query.
-func (d *DB) each(ctx context.Context, query string, args []any, do func(scan) error) (err error) {
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := do(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}

@@ -249,12 +249,12 @@ func TestRevocationsAreRead(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
 		db := openWithAlice(t, d)
 		for _, mark := range []string{"a", "b", "c"} {
-			if err := db.Revoke(t.Context(), auth.Revocation{Mark: mark, Expires: noon}); err != nil {
+			if err := db.Revoke(t.Context(), auth.Revocation{Mark: mark, ExpiresAt: noon}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		list, err := db.Revocations(t.Context(), 0, noon)
-		if err != nil || len(list) != 3 || list[0].Mark != "a" || !list[0].Expires.Equal(noon) || list[1].Number <= list[0].Number {
+		if err != nil || len(list) != 3 || list[0].Mark != "a" || !list[0].ExpiresAt.Equal(noon) || list[1].Number <= list[0].Number {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		if rest, err := db.Revocations(t.Context(), list[0].Number, noon); err != nil || len(rest) != 2 || rest[0] != list[1] {

@@ -80,7 +80,7 @@ func (d *DB) joinSQLite(ctx context.Context, path string) (err error) {
 		return err
 	}
 	d.log, d.read = d.write, d.write
-	return d.isCurrent(ctx)
+	return d.checkCurrent(ctx)
 }
 
 func sqliteDriver() driver {

@@ -239,8 +239,9 @@ func (h *Hub) Draining() bool {
 	return h.draining
 }
 
-// ReasonEnded is said to sockets whose login has ended.
-const ReasonEnded = "this session has ended; log in again"
+// ReasonEnded is said to sockets whose session has ended or whose token was
+// revoked.
+const ReasonEnded = "the session has ended, or its token was revoked: get another token"
 
 const (
 	reasonRestart = "the server restarts"

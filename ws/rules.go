@@ -111,7 +111,7 @@ func allowed(action Action, channel, pattern string, actions []string) error {
 	if may == "" {
 		may = "nothing"
 	}
-	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("your token lets you do in %q: %s; to %s is not among it", pattern, may, action)}
+	return &Error{Code: CodeForbidden, Channel: channel, Message: fmt.Sprintf("your token's capability for %q allows %s; it does not let you %s", pattern, may, action)}
 }
 
 // History is what is kept of a channel; nothing where no rule is about it.

@@ -92,7 +92,7 @@ func run(ctx context.Context, address, dataDir string, logger *slog.Logger) erro
 		Logger:    logger,
 		Guesses:   ratelimit.NewGuesses(ratelimit.GuessOptions{Pair: slow, Account: slow, Strict: slow}),
 		LoginRate: slow, Logins: keyed(slow), RegisterRate: slow, Registrations: keyed(slow),
-		SessionRate: messages, SessionUses: keyed(messages),
+		RefreshRate: messages, Refreshes: keyed(messages),
 		MessageRate: messages, Users: users,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second,
 		HeaderBytes: 16 << 10, BodyBytes: 16 << 10, MessageBytes: messageBytes,

@@ -89,16 +89,6 @@ func (a *Accounts) Disable(ctx context.Context, id string) error {
 // Enable undoes Disable.
 func (a *Accounts) Enable(ctx context.Context, id string) error { return a.store.Enable(ctx, id) }
 
-// ByUsername finds an account by any spelling of its name. It fails with an
-// *InputError or ErrNotFound.
-func (a *Accounts) ByUsername(ctx context.Context, username string) (Account, error) {
-	name, err := Username(username)
-	if err != nil {
-		return Account{}, err
-	}
-	return a.store.AccountByUsername(ctx, name)
-}
-
 func checkRole(role string) error {
 	if !IsRole(role) {
 		return &InputError{Field: "role", Reason: fmt.Sprintf("must be %s, %s or %s", RoleUser, RoleService, RoleAdmin)}
