@@ -80,7 +80,7 @@ type instance struct {
 }
 
 // drain ends in this order: no new sockets, goodbye to those there are, then
-// requests. What its last line counts is 0 unless something was not given back.
+// requests, then those whom the gate has let in and whose socket has not begun. What its last line counts is 0 unless something was not given back.
 func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	logger.Info("stopping", "sockets", i.hub.Sessions())
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -91,6 +91,7 @@ func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	if err := i.app.ShutdownWithContext(ctx); err != nil {
 		logger.Warn("not every request was finished", "error", err)
 	}
+	i.gate.Wait(ctx)
 	logger.Info("stopped", "sockets", i.hub.Sessions(), "slots", i.gate.Held(), "limiters", i.users.Held())
 }
 

@@ -119,7 +119,7 @@ func revokeToken(ctx context.Context, c config.Config, args []string, stdout io.
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	revocations := auth.NewRevocations(db, auth.RevocationOptions{})
-	if err := revocations.RevokeToken(ctx, args[0], time.Now().Add(c.Auth.TokenTTLMax)); err != nil {
+	if err := revocations.RevokeToken(ctx, args[0], time.Now().Add(auth.MaxTokenTTL)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "Any token with the ID %s is refused from now on.\n", args[0])

@@ -31,7 +31,13 @@ func addCommand() command {
 			set.StringVar(&f.role, "role", auth.RoleUser, "`ROLE` of the account: user, service or admin")
 		},
 		run: func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error {
-			return withAccounts(ctx, c, stdout, func(accounts *auth.Accounts) (string, error) { return f.add(ctx, accounts, args[0]) })
+			password, err := f.password() // before the database is opened: a server may want to start
+			if err != nil {
+				return err
+			}
+			return withAccounts(ctx, c, stdout, func(accounts *auth.Accounts) (string, error) {
+				return add(ctx, accounts, args[0], password, f.role)
+			})
 		},
 	}
 }
@@ -42,11 +48,11 @@ func passwdCommand() command {
 		use: "user passwd NAME", does: "give an account another password and end its sessions",
 		flags: f.definePassword,
 		run: func(ctx context.Context, c config.Config, args []string, stdout io.Writer) error {
+			password, err := f.password()
+			if err != nil {
+				return err
+			}
 			return withAccount(ctx, c, args[0], stdout, func(accounts *auth.Accounts, a auth.Account) (string, error) {
-				password, err := f.password()
-				if err != nil {
-					return "", err
-				}
 				return a.Username + " has another password, and is logged out everywhere.", accounts.SetPassword(ctx, a.ID, password)
 			})
 		},
@@ -57,12 +63,8 @@ func (f *userFlags) definePassword(set *flag.FlagSet) {
 	set.StringVar(&f.passwordFile, "password-file", "", "`FILE` whose first line is the password; without it, it is asked for or read from standard input")
 }
 
-func (f *userFlags) add(ctx context.Context, accounts *auth.Accounts, name string) (string, error) {
-	password, err := f.password()
-	if err != nil {
-		return "", err
-	}
-	account, err := accounts.Create(ctx, name, password, f.role)
+func add(ctx context.Context, accounts *auth.Accounts, name, password, role string) (string, error) {
+	account, err := accounts.Create(ctx, name, password, role)
 	if errors.Is(err, auth.ErrUsernameTaken) {
 		return "", fmt.Errorf("there is an account %q already", name)
 	}

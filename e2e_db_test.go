@@ -231,7 +231,7 @@ func TestDamagedSQLiteFile(t *testing.T) {
 		"a page":     {func(t *testing.T, d database) { overwrite(t, d, 3*4096, 2*4096) }, "WRONG: "},
 		"the header": {func(t *testing.T, d database) { overwrite(t, d, 0, 100) }, "not a database"},
 		"a session of nobody": {func(t *testing.T, d database) {
-			d.change(t, `INSERT INTO sessions VALUES ('1', 'nobody', x'00', x'00', '', '', 0, 0, 0, 0)`)
+			d.change(t, `INSERT INTO sessions VALUES ('1', 'nobody', x'00', x'00', '', '', 0, 0, 0, 0, 0)`)
 		}, "WRONG: table sessions: row 1 belongs to a row of accounts that is not there\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

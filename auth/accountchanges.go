@@ -9,8 +9,7 @@ import (
 // Delete forgets an account, its sessions, and its messages or its name on them.
 // It fails with ErrNotFound.
 func (a *Accounts) Delete(ctx context.Context, id string) error {
-	_, err := a.end(a.store.DeleteAccount(ctx, a.opts.RemoveMessages, a.ending(id)))
-	return err
+	return a.end(a.store.DeleteAccount(ctx, a.opts.RemoveMessages, a.ending(id)))
 }
 
 // ChangePassword gives an account another password where current is its old one,
@@ -20,6 +19,9 @@ func (a *Accounts) ChangePassword(ctx context.Context, id, current, password, ke
 	account, err := a.store.AccountByID(ctx, id)
 	if err != nil {
 		return err
+	}
+	if err := a.opts.Passwords.Check(account.Username, password); err != nil { // before a hash is spent on it
+		return inField(err, "new_password")
 	}
 	ok, _, err := a.hasher.Verify(ctx, current, account.PasswordHash)
 	if err != nil {
@@ -56,8 +58,7 @@ func (a *Accounts) replacePassword(ctx context.Context, account Account, old, pa
 	}
 	e := a.ending(account.ID)
 	e.Except = keep
-	_, err = a.end(a.store.ChangePassword(ctx, old, hash, e))
-	return err
+	return a.end(a.store.ChangePassword(ctx, old, hash, e))
 }
 
 // inField names the field that an *InputError of a password is about.
@@ -75,15 +76,13 @@ func (a *Accounts) ChangeRole(ctx context.Context, id, role string) error {
 	if err := checkRole(role); err != nil {
 		return err
 	}
-	_, err := a.end(a.store.ChangeRole(ctx, role, a.ending(id)))
-	return err
+	return a.end(a.store.ChangeRole(ctx, role, a.ending(id)))
 }
 
 // Disable ends an account's sessions and lets nobody log in to it until Enable.
 // Both fail with ErrNotFound.
 func (a *Accounts) Disable(ctx context.Context, id string) error {
-	_, err := a.end(a.store.Disable(ctx, a.ending(id)))
-	return err
+	return a.end(a.store.Disable(ctx, a.ending(id)))
 }
 
 // Enable undoes Disable.

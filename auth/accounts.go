@@ -117,34 +117,52 @@ func (a *Accounts) authenticate(ctx context.Context, username, password string) 
 	if err != nil {
 		return Account{}, err
 	}
-	ok, rehash, err := a.hasher.Verify(ctx, password, account.PasswordHash)
-	if err != nil {
-		return Account{}, err
-	}
-	if !ok {
-		return Account{}, ErrBadCredentials
-	}
-	if !account.DisabledAt.IsZero() {
-		return Account{}, ErrDisabled
-	}
-	if rehash {
+	rehash, err := a.check(ctx, account, password)
+	if rehash && err == nil {
 		return a.upgrade(ctx, account, password)
 	}
-	return account, nil
+	return account, err
+}
+
+// check tells whether password is the account's, and whether its hash has other
+// costs than today's.
+func (a *Accounts) check(ctx context.Context, account Account, password string) (rehash bool, err error) {
+	ok, rehash, err := a.hasher.Verify(ctx, password, account.PasswordHash)
+	switch {
+	case err != nil:
+		return false, err
+	case !ok:
+		return false, ErrBadCredentials
+	case !account.DisabledAt.IsZero():
+		return false, ErrDisabled
+	}
+	return rehash, nil
 }
 
 // upgrade stores the password at today's costs. Today's rules are for new
 // passwords and are not asked.
 func (a *Accounts) upgrade(ctx context.Context, account Account, password string) (Account, error) {
 	hash, err := a.hasher.Hash(ctx, password)
+	if errors.Is(err, ErrBusy) {
+		return account, nil // the next login may find the time
+	}
 	if err != nil {
 		return Account{}, fmt.Errorf("auth: renewing a password hash: %w", err)
 	}
-	if err := a.store.RenewPasswordHash(ctx, account.ID, account.PasswordHash, hash); err != nil {
+	renewed, err := a.store.RenewPasswordHash(ctx, account.ID, account.PasswordHash, hash)
+	if err != nil {
 		return Account{}, err
 	}
-	account.PasswordHash = hash
-	return account, nil
+	if renewed {
+		account.PasswordHash = hash
+		return account, nil
+	}
+	// Another login has renewed it, or the password is another one now.
+	if account, err = a.store.AccountByID(ctx, account.ID); err != nil {
+		return Account{}, err
+	}
+	_, err = a.check(ctx, account, password)
+	return account, err
 }
 
 // now is in the milliseconds that stores keep.

@@ -42,7 +42,7 @@ type Revocations struct {
 	opts  RevocationOptions
 	wake  chan struct{} // holds one: there is something to tell of
 
-	// owned by Load, then by Watch
+	// owned by Load, then by poll
 	tail    revocationTail
 	sweepAt time.Time
 
@@ -80,34 +80,35 @@ func (r *Revocations) Revoked(c Claims) bool {
 // RevokeToken revokes one token by its ID, on all nodes. expires is when it would
 // have ended by itself.
 func (r *Revocations) RevokeToken(ctx context.Context, id string, expires time.Time) error {
-	expires = expires.Add(leeway)
-	if err := r.store.Revoke(ctx, Revocation{Mark: id, ExpiresAt: expires}); err != nil {
+	revocation := Revocation{Mark: id, ExpiresAt: expires}
+	if err := r.store.Revoke(ctx, revocation); err != nil {
 		return err
 	}
-	r.add([]string{id}, expires)
+	r.add([]Revocation{revocation})
 	return nil
 }
 
-func (r *Revocations) add(marks []string, until time.Time) {
-	if len(marks) == 0 {
+func (r *Revocations) add(list []Revocation) {
+	if len(list) == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, mark := range marks {
-		r.insert(mark, until)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	for _, revocation := range list {
+		r.insert(revocation)
 	}
 }
 
 // insert is add for one; the caller holds mu.
-func (r *Revocations) insert(mark string, until time.Time) {
+func (r *Revocations) insert(revocation Revocation) {
+	mark := revocation.Mark
 	if _, known := r.until[mark]; !known && mark != "" {
-		r.until[mark] = until
+		r.until[mark] = revocation.ExpiresAt
 		r.untold = append(r.untold, mark)
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -117,25 +118,44 @@ func (r *Revocations) Load(ctx context.Context) error { return r.read(ctx) }
 
 // Watch reads what other nodes revoke, until ctx ends, and calls ended once for
 // each batch of new revocations with a test for who they are about, after Revoked
-// tells of them.
+// tells of them. A store that hangs keeps nobody waiting for what was revoked
+// here.
 func (r *Revocations) Watch(ctx context.Context, ended func(about func(Claims) bool)) {
-	poll := time.NewTicker(r.opts.Poll)
-	defer poll.Stop()
-	failing := false
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() { r.poll(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.wake:
-		case <-poll.C:
-			err := r.read(ctx)
-			if failing != (err != nil) && ctx.Err() == nil {
-				failing = !failing
-				r.logChange(err)
-			}
 		}
 		if batch := r.take(); len(batch) > 0 {
 			ended(func(c Claims) bool { return batch[c.SessionID] || batch[c.ID] })
+		}
+	}
+}
+
+// readTimeout bounds one look at the store.
+const readTimeout = 5 * time.Second
+
+// poll reads again and again, and logs where that begins or ceases to fail.
+func (r *Revocations) poll(ctx context.Context) {
+	ticker := time.NewTicker(r.opts.Poll)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		bound, cancel := context.WithTimeout(ctx, readTimeout)
+		err := r.read(bound)
+		cancel()
+		if failing != (err != nil) && ctx.Err() == nil {
+			failing = !failing
+			r.logChange(err)
 		}
 	}
 }
@@ -157,7 +177,7 @@ func (r *Revocations) read(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, revocation := range list {
-		r.insert(revocation.Mark, revocation.ExpiresAt)
+		r.insert(revocation)
 		r.tail.saw(revocation.Number)
 	}
 	if now.After(r.sweepAt) {
@@ -184,7 +204,7 @@ func (r *Revocations) take() map[string]bool {
 
 // lateness is how long after a number was seen one below it can still become
 // visible: longer than any transaction takes. Until then it is read again.
-const lateness = 15 * time.Second
+const lateness = time.Minute
 
 // revocationTail is how far the store has been read.
 type revocationTail struct {

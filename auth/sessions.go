@@ -30,8 +30,8 @@ func (a *Accounts) Login(ctx context.Context, username, password string, from Cl
 		ID: rand.Text(), AccountID: account.ID, FamilyHash: token.family(), RefreshHash: token.hash(), Client: from.cleaned(),
 		CreatedAt: now, UsedAt: now, EndsAt: now.Add(a.opts.SessionTTL),
 	}
-	session.ExpiresAt = a.expiry(session)
-	_, err = a.end(a.store.CreateSession(ctx, session, account.PasswordHash, a.opts.Sessions, a.ending(account.ID)))
+	session.ExpiresAt, session.TokensEnd = a.expiry(session), a.tokensEnd()
+	err = a.end(a.store.CreateSession(ctx, session, account, a.opts.Sessions))
 	if errors.Is(err, ErrNotFound) {
 		return Grant{}, ErrBadCredentials // the account has changed meanwhile
 	}
@@ -79,7 +79,7 @@ func (a *Accounts) rotate(ctx context.Context, account Account, session Session,
 	use := Rotation{Used: token.hash(), Seed: newSeed(), UsedAt: a.now()}
 	next := token.successor(use.Seed)
 	session.RefreshHash, session.UsedAt, session.Client = next.hash(), use.UsedAt, from.cleaned()
-	session.ExpiresAt = a.expiry(session)
+	session.ExpiresAt, session.TokensEnd = a.expiry(session), a.tokensEnd()
 	first, err = a.store.Rotate(ctx, session, use, use.UsedAt.Add(-a.opts.RefreshGrace))
 	if !first || err != nil {
 		return Grant{}, false, err
@@ -90,11 +90,11 @@ func (a *Accounts) rotate(ctx context.Context, account Account, session Session,
 
 // refreshAgain is for a token of the session that has been used.
 func (a *Accounts) refreshAgain(ctx context.Context, account Account, session Session, token refreshToken) (Grant, error) {
-	use, err := a.store.RotationOf(ctx, token.hash())
+	next, err := a.newest(ctx, token)
 	switch {
-	case err == nil && a.now().Sub(use.UsedAt) < a.opts.RefreshGrace:
-		return a.grant(account, session, token.successor(use.Seed))
-	case err != nil && !errors.Is(err, ErrNotFound):
+	case err == nil && next != token:
+		return a.grant(account, session, next)
+	case err != nil:
 		return Grant{}, err
 	}
 	err = a.EndSession(ctx, session.AccountID, session.ID)
@@ -106,6 +106,28 @@ func (a *Accounts) refreshAgain(ctx context.Context, account Account, session Se
 	}
 	return Grant{}, ErrReused
 }
+
+// newest follows a token that was used within the grace to the one that was not,
+// and answers the token itself where it was used before that, or never was good.
+// It is the same one for all who come meanwhile: what a call that crossed two
+// others is told must not be what they have spent.
+func (a *Accounts) newest(ctx context.Context, token refreshToken) (refreshToken, error) {
+	for range maxChain {
+		use, err := a.store.RotationOf(ctx, token.hash())
+		if errors.Is(err, ErrNotFound) || err == nil && a.now().Sub(use.UsedAt) >= a.opts.RefreshGrace {
+			return token, nil
+		}
+		if err != nil {
+			return token, err
+		}
+		token = token.successor(use.Seed)
+	}
+	return token, nil
+}
+
+// maxChain is more than the refreshes of one session that can lie within the
+// grace.
+const maxChain = 1000
 
 // grant issues an access token, which does not outlive its session.
 func (a *Accounts) grant(account Account, session Session, refresh refreshToken) (Grant, error) {
@@ -157,32 +179,38 @@ func (a *Accounts) EndSession(ctx context.Context, accountID, sessionID string) 
 	}
 	e := a.ending(accountID)
 	e.Only = sessionID
-	ended, err := a.end(a.store.EndSessions(ctx, e))
+	ended, err := a.store.EndSessions(ctx, e)
 	if err == nil && len(ended) == 0 {
 		return ErrNotFound
 	}
-	return err
+	return a.end(ended, err)
 }
 
 // EndSessions ends all sessions of an account.
 func (a *Accounts) EndSessions(ctx context.Context, accountID string) error {
-	_, err := a.end(a.store.EndSessions(ctx, a.ending(accountID)))
-	return err
+	return a.end(a.store.EndSessions(ctx, a.ending(accountID)))
 }
 
 func (a *Accounts) ending(accountID string) Ending {
 	return Ending{AccountID: accountID, At: a.now(), TokensEnd: a.tokensEnd()}
 }
 
-// tokensEnd is when no access token of before now is good any more.
-func (a *Accounts) tokensEnd() time.Time { return a.now().Add(a.issuer.opts.TTL + leeway) }
+// clockMargin is how far the clocks of nodes may lie apart, beyond what is allowed
+// to the clocks of those who issue tokens.
+const clockMargin = time.Minute
+
+// tokensEnd is when no access token of now is good any more, nor one that the
+// grace still gives.
+func (a *Accounts) tokensEnd() time.Time {
+	return a.now().Add(a.opts.RefreshGrace + a.issuer.opts.TTL + leeway + clockMargin)
+}
 
 // end revokes on this node what a Store has ended; other nodes read it there.
-func (a *Accounts) end(ended []string, err error) ([]string, error) {
+func (a *Accounts) end(ended []Revocation, err error) error {
 	if err == nil {
-		a.revocations.add(ended, a.tokensEnd())
+		a.revocations.add(ended)
 	}
-	return ended, err
+	return err
 }
 
 // maxClient is how much of what a client says of itself is kept, in bytes.

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -12,38 +13,77 @@ import (
 	"github.com/gatecast/gatecast/store"
 )
 
-// logins are Accounts on a database of their own, with a clock that tests move.
+// logins are Accounts of a node, on a database of the test's own, with a clock that
+// tests move.
 type logins struct {
 	*auth.Accounts
-	verifier *auth.Verifier
+	verifier    *auth.Verifier
+	revocations *auth.Revocations
+	db          *store.DB
 
 	mu  sync.Mutex
 	now time.Time
 }
 
+// nodeOptions are what differs between nodes.
+type nodeOptions struct {
+	store     auth.Store
+	accessTTL time.Duration
+	idle      time.Duration
+	passes    int
+	ahead     time.Duration // of its clock
+}
+
 func newLogins(t *testing.T) *logins {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := store.OpenSQLite(t.Context(), dir)
+	db, err := store.OpenSQLite(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	keys, err := auth.NewHMACKeySet([]byte("7n2T0Gq1kXw9ZcVb4mLr8sPd5fHj6aYe"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &logins{now: time.Unix(1_800_000_000, 0)}
-	tokens := auth.TokenOptions{Issuer: "here", Audience: "here", TTL: 15 * time.Minute, Now: l.clock}
-	revocations := auth.NewRevocations(db, auth.RevocationOptions{Poll: time.Minute, Now: l.clock})
-	l.verifier = auth.NewVerifier(keys, revocations, tokens)
-	l.Accounts = auth.NewAccounts(db, newHasher(2), auth.NewIssuer(keys, tokens), revocations, auth.AccountOptions{
-		SessionTTL: 30 * 24 * time.Hour, SessionIdle: 7 * 24 * time.Hour, RefreshGrace: 10 * time.Second, Sessions: 100,
-	})
+	l := &logins{db: db, now: time.Unix(1_800_000_000, 0)}
+	l.join(t, l, nodeOptions{})
 	if _, err := l.Register(t.Context(), "alice", "correct horse"); err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// node is another node, or a command, with settings of its own.
+func (l *logins) node(t *testing.T, opts nodeOptions) *logins {
+	t.Helper()
+	other := &logins{db: l.db}
+	l.join(t, other, opts)
+	return other
+}
+
+// join makes node one that uses l's database and clock.
+func (l *logins) join(t *testing.T, node *logins, opts nodeOptions) {
+	t.Helper()
+	keys, err := auth.NewHMACKeySet([]byte("7n2T0Gq1kXw9ZcVb4mLr8sPd5fHj6aYe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opts.store == nil {
+		opts.store = l.db
+	}
+	now := func() time.Time { return l.clock().Add(opts.ahead) }
+	tokens := auth.TokenOptions{Issuer: "here", Audience: "here", TTL: cmp.Or(opts.accessTTL, 15*time.Minute), Now: now}
+	node.revocations = auth.NewRevocations(l.db, auth.RevocationOptions{Poll: time.Minute, Now: now})
+	node.verifier = auth.NewVerifier(keys, node.revocations, tokens)
+	node.Accounts = auth.NewAccounts(opts.store, newHasher(cmp.Or(opts.passes, 2)), auth.NewIssuer(keys, tokens), node.revocations, auth.AccountOptions{
+		SessionTTL: 30 * 24 * time.Hour, SessionIdle: cmp.Or(opts.idle, 7*24*time.Hour), RefreshGrace: 10 * time.Second, Sessions: 100,
+	})
+}
+
+// good tells whether a node takes a token, after it has read what others revoked.
+func (l *logins) good(t *testing.T, token string) bool {
+	t.Helper()
+	if err := l.revocations.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.verifier.Verify(t.Context(), token)
+	return err == nil
 }
 
 func (l *logins) clock() time.Time {

@@ -17,6 +17,9 @@ const (
 	firstPartyClient = "gatecast"
 	// maxToken bounds what is parsed, in bytes.
 	maxToken = 8 << 10
+	// MaxTokenTTL is longer than any token may live: what is revoked by its ID
+	// alone is remembered so long.
+	MaxTokenTTL = 10 * 365 * 24 * time.Hour
 	// leeway is how far clocks may differ.
 	leeway = 10 * time.Second
 )
@@ -127,6 +130,18 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > maxToken {
 		return Claims{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)
 	}
+	claims, err := v.read(ctx, token)
+	if err == nil && v.revocations.Revoked(claims) {
+		err = fmt.Errorf("%w: it has been revoked", ErrInvalidToken)
+	}
+	if err != nil {
+		return Claims{}, err
+	}
+	return claims, nil
+}
+
+// read is Verify, whatever has been revoked.
+func (v *Verifier) read(ctx context.Context, token string) (Claims, error) {
 	if other := v.others.of(token); other != nil {
 		return other.verify(ctx, token)
 	}
@@ -137,11 +152,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if wire.Sub == "" || wire.Jti == "" || wire.ClientID == "" || wire.Iat == 0 {
 		return Claims{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
 	}
-	claims := wire.claims()
-	if v.revocations.Revoked(claims) {
-		return Claims{}, fmt.Errorf("%w: it has been revoked", ErrInvalidToken)
-	}
-	return claims, nil
+	return wire.claims(), nil
 }
 
 // key finds our key for a token and refuses headers that the parser ignores.

@@ -90,6 +90,7 @@ func (v *validation) issuers(list Issuers, own string) {
 		require((i.JWKSURL == "") != (i.KeyFile == ""), "give its keys by jwks_url or by key_file, one of them")
 		require(i.JWKSURL == "" || isKeyURL(i.JWKSURL), "jwks_url is %q; it must be https, or http to this machine, and hold no password and no #", shownURL(i.JWKSURL))
 		require(isUserPrefix(i.Prefix()), "user_prefix is %q; it may have %d letters, digits and - _ . : @ = ~", i.Prefix(), maxUserPrefix)
+		require(!isOurPrefix(i.Prefix()), "user_prefix is %q; users of `gatecast token` have that one", i.Prefix())
 		names[i.Name], issuers[i.Issuer] = true, true
 	}
 }
@@ -98,6 +99,11 @@ func isIssuerName(s string) bool {
 	return s != "" && len(s) <= maxIssuerName && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-')
 	})
+}
+
+// isOurPrefix holds for what `gatecast token` puts before names: a role.
+func isOurPrefix(s string) bool {
+	return s == "user:" || s == "service:" || s == "admin:"
 }
 
 // isUserPrefix holds for what can stand in a channel's name.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -50,19 +49,17 @@ func (v *validation) production(c *Config) {
 	}
 }
 
-// clearTextHost is a host beyond this machine that a PostgreSQL DSN connects to
-// without TLS, or empty. What is wrong with a DSN itself the store tells.
+// clearTextHost is a host beyond this machine that a PostgreSQL DSN may connect to
+// without TLS, be it as a last resort (sslmode=prefer, the default), or empty. What
+// is wrong with a DSN itself the store tells.
 func clearTextHost(dsn string) string {
 	config, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return ""
 	}
 	ways := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
-	if slices.ContainsFunc(ways, func(w *pgconn.FallbackConfig) bool { return w.TLSConfig != nil }) {
-		return ""
-	}
 	for _, w := range ways {
-		if !isThisMachine(w.Host, w.Port) {
+		if w.TLSConfig == nil && !isThisMachine(w.Host, w.Port) {
 			return w.Host
 		}
 	}

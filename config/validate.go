@@ -79,6 +79,7 @@ func (v *validation) auth(a Auth) {
 	v.require(a.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", a.KeyPublishAhead)
 	v.require(a.KeyPublishAhead >= 2*a.KeyPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.key_poll, which is %v, so that a key is known before it signs", a.KeyPublishAhead, a.KeyPoll)
 	v.require(a.TokenTTLMax >= a.AccessTTL, "auth.token_ttl_max", "is %v; it must be at least auth.access_ttl, which is %v", a.TokenTTLMax, a.AccessTTL)
+	v.require(a.TokenTTLMax <= 10*365*24*time.Hour, "auth.token_ttl_max", "is %v; it must be 87600h (10 years) at most", a.TokenTTLMax)
 	v.require(a.Issuer != "", "auth.issuer", "is empty")
 	v.require(a.Audience != "", "auth.audience", "is empty")
 	v.issuers(a.Issuers, a.Issuer)

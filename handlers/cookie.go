@@ -27,7 +27,9 @@ func sessionCookie(c *fiber.Ctx) string {
 	switch {
 	case middleware.IsSecure(c):
 		return cookieName
-	case isLocal(string(c.Request().Host())): // Fiber's Hostname believes anyone's X-Forwarded-Host
+	// Fiber's Hostname believes anyone's X-Forwarded-Host. A proxy in front may
+	// call us localhost: its pages' origin does not.
+	case isLocal(string(c.Request().Host())) && isLocalOrigin(c.Get(fiber.HeaderOrigin)):
 		return localCookieName
 	}
 	return ""
@@ -39,6 +41,12 @@ func isLocal(host string) bool {
 	}
 	ip := net.ParseIP(strings.Trim(host, "[]"))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// isLocalOrigin tells whether a page is this machine's, or there is none.
+func isLocalOrigin(origin string) bool {
+	_, host, _ := strings.Cut(origin, "://")
+	return origin == "" || isLocal(host)
 }
 
 // refreshCookie is the refresh token in the request's cookie, as a copy.

@@ -85,17 +85,18 @@ func New(o Options) *fiber.App {
 	body := jsonBody{limit: o.BodyBytes}
 	loggedIn := middleware.LoggedIn()
 	perUser := middleware.MessageLimit(o.MessageRate, o.Users)
+	perLogin := middleware.RateLimit("login", o.LoginRate, o.Logins)
 	perAddress := middleware.RateLimit("refresh", o.RefreshRate, o.Refreshes)
 	sessionRoutes := sessions{o.Accounts, o.Guesses, o.Verifier, o.Origins, body, o.Logger}
 
 	app.Post("/register", noStore, middleware.RateLimit("register", o.RegisterRate, o.Registrations), register(o.Accounts, o.RegistrationClosed, body))
-	app.Post("/login", noStore, middleware.RateLimit("login", o.LoginRate, o.Logins), sessionRoutes.login)
+	app.Post("/login", noStore, perLogin, sessionRoutes.login)
 	app.Post("/refresh", noStore, perAddress, sessionRoutes.refresh)
 	app.Post("/logout", noStore, perAddress, sessionRoutes.logout)
 	app.Get("/sessions", noStore, bearer, perUser, loggedIn, sessionRoutes.list)
 	app.Delete("/sessions/:id", noStore, bearer, perUser, loggedIn, sessionRoutes.end)
 	app.Get("/me", noStore, bearer, perUser, me(o.Accounts))
-	app.Put("/me/password", noStore, bearer, perUser, loggedIn, changePassword(o.Accounts, o.Guesses, body))
+	app.Put("/me/password", noStore, perLogin, bearer, loggedIn, changePassword(o.Accounts, o.Guesses, body))
 	app.Delete("/me", noStore, bearer, perUser, loggedIn, deleteMe(o.Accounts))
 	app.Post("/ws/ticket", noStore, bearer, perUser, ticket(o.Tickets))
 	app.Get("/channels", noStore, bearer, perUser, channels(o.Hub))

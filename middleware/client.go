@@ -69,8 +69,12 @@ func withoutZone(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") 
 
 // forwardedProto is the last proxy's word.
 func forwardedProto(c *fiber.Ctx) string {
-	words := strings.Split(c.Get(fiber.HeaderXForwardedProto), ",")
-	return strings.ToLower(strings.TrimSpace(words[len(words)-1]))
+	var last string
+	for _, line := range c.Context().Request.Header.PeekAll(fiber.HeaderXForwardedProto) {
+		words := strings.Split(string(line), ",")
+		last = strings.ToLower(strings.TrimSpace(words[len(words)-1]))
+	}
+	return last
 }
 
 func isIn(prefixes []netip.Prefix, addr netip.Addr) bool {

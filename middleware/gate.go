@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
@@ -85,6 +86,22 @@ func (g *Gate) Handlers() []fiber.Handler {
 
 // Held is how many sockets the gate counts.
 func (g *Gate) Held() int { return g.all.Held() }
+
+// waitLook is the time between two looks of Wait.
+const waitLook = 5 * time.Millisecond
+
+// Wait waits until the gate counts no socket, or ctx ends.
+func (g *Gate) Wait(ctx context.Context) {
+	look := time.NewTicker(waitLook)
+	defer look.Stop()
+	for g.Held() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
 
 func (g *Gate) open(c *fiber.Ctx) error {
 	if g.opts.Draining() {

@@ -211,8 +211,9 @@ func TestGuessesAtOnceP8(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(admitted) != 20 {
-		t.Errorf("%d were admitted at once, want 20", len(admitted))
+	// An address that comes when the alarm rings already has its one try.
+	if len(admitted) < 20 || len(admitted) >= 20+10 {
+		t.Errorf("%d were admitted at once, want 20 and no more than one for each address that came late", len(admitted))
 	}
 	for _, try := range admitted {
 		wg.Go(try.Return)

@@ -51,24 +51,27 @@ func scanAccount(row *sql.Row) (auth.Account, error) {
 }
 
 // RenewPasswordHash implements auth.Store.
-func (d *DB) RenewPasswordHash(ctx context.Context, id, old, renewed string) error {
-	_, err := d.write.ExecContext(ctx, `UPDATE accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3`, renewed, id, old)
-	return unavailable("keeping a password hash", err)
+func (d *DB) RenewPasswordHash(ctx context.Context, id, old, renewed string) (bool, error) {
+	err := changeOne(ctx, d.write, `UPDATE accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3`, renewed, id, old)
+	if errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, unavailable("keeping a password hash", err)
 }
 
 // ChangePassword implements auth.Store.
-func (d *DB) ChangePassword(ctx context.Context, old, hash string, e auth.Ending) ([]string, error) {
+func (d *DB) ChangePassword(ctx context.Context, old, hash string, e auth.Ending) ([]auth.Revocation, error) {
 	return d.change(ctx, e, `UPDATE accounts SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3 AND disabled_at = 0)`,
 		hash, e.AccountID, old)
 }
 
 // ChangeRole implements auth.Store.
-func (d *DB) ChangeRole(ctx context.Context, role string, e auth.Ending) ([]string, error) {
+func (d *DB) ChangeRole(ctx context.Context, role string, e auth.Ending) ([]auth.Revocation, error) {
 	return d.change(ctx, e, `UPDATE accounts SET role = $1 WHERE id = $2`, role, e.AccountID)
 }
 
 // Disable implements auth.Store.
-func (d *DB) Disable(ctx context.Context, e auth.Ending) ([]string, error) {
+func (d *DB) Disable(ctx context.Context, e auth.Ending) ([]auth.Revocation, error) {
 	return d.change(ctx, e, `UPDATE accounts SET disabled_at = $1 WHERE id = $2`, e.At.UnixMilli(), e.AccountID)
 }
 
@@ -78,7 +81,7 @@ func (d *DB) Enable(ctx context.Context, id string) error {
 }
 
 // DeleteAccount implements auth.Store. The Log goes through the messages.
-func (d *DB) DeleteAccount(ctx context.Context, removeMessages bool, e auth.Ending) (ended []string, err error) {
+func (d *DB) DeleteAccount(ctx context.Context, removeMessages bool, e auth.Ending) (ended []auth.Revocation, err error) {
 	remove := 0
 	if removeMessages {
 		remove = 1
@@ -86,7 +89,7 @@ func (d *DB) DeleteAccount(ctx context.Context, removeMessages bool, e auth.Endi
 	err = inTx(ctx, d.write, func(tx *sql.Tx) error {
 		// Whoever opens a session at the same time is waited for: the account takes
 		// its sessions along, and those must be written down as revoked first.
-		if _, err := texts(ctx, tx, `SELECT id FROM accounts WHERE id = $1`+d.driver.forUpdate, e.AccountID); err != nil {
+		if _, err := tx.ExecContext(ctx, `SELECT id FROM accounts WHERE id = $1`+d.driver.forUpdate, e.AccountID); err != nil {
 			return err
 		}
 		if ended, err = endSessions(ctx, tx, e); err != nil {
@@ -106,7 +109,7 @@ func (d *DB) DeleteAccount(ctx context.Context, removeMessages bool, e auth.Endi
 // change runs a statement that changes the account that e names, and ends its
 // sessions. The account comes first: whoever opens a session at the same time
 // waits for it, and then sees what it has become.
-func (d *DB) change(ctx context.Context, e auth.Ending, statement string, args ...any) (ended []string, err error) {
+func (d *DB) change(ctx context.Context, e auth.Ending, statement string, args ...any) (ended []auth.Revocation, err error) {
 	err = inTx(ctx, d.write, func(tx *sql.Tx) error {
 		if err := changeOne(ctx, tx, statement, args...); err != nil {
 			return err

@@ -43,14 +43,16 @@ type driver struct {
 	remote bool
 	// forUpdate ends a query that keeps other writers off its rows.
 	forUpdate string
+	// skipLocked ends a query that passes by rows that other writers are at.
+	skipLocked string
 }
 
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the tables up to date.
-func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error {
-	provider, err := d.migrations(options...)
+// migrate brings the tables up to date, through a pool that lets it take its time.
+func (d *DB) migrate(ctx context.Context, pool *sql.DB, options ...goose.ProviderOption) error {
+	provider, err := d.migrations(pool, options...)
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func (d *DB) migrate(ctx context.Context, options ...goose.ProviderOption) error
 
 // checkCurrent fails where the tables are of another version than this program's.
 func (d *DB) checkCurrent(ctx context.Context) error {
-	provider, err := d.migrations()
+	provider, err := d.migrations(d.write)
 	if err != nil {
 		return err
 	}
@@ -76,12 +78,12 @@ func (d *DB) checkCurrent(ctx context.Context) error {
 	return nil
 }
 
-func (d *DB) migrations(options ...goose.ProviderOption) (*goose.Provider, error) {
+func (d *DB) migrations(pool *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, d.driver.migrations)
 	if err != nil {
 		return nil, fmt.Errorf("store: migrations: %w", err)
 	}
-	provider, err := goose.NewProvider(d.driver.dialect, d.write, files, options...)
+	provider, err := goose.NewProvider(d.driver.dialect, pool, files, options...)
 	if err != nil {
 		return nil, fmt.Errorf("store: migrations: %w", err)
 	}
@@ -173,29 +175,17 @@ func changeOne(ctx context.Context, db execer, statement string, args ...any) er
 	return nil
 }
 
-// texts are the first columns of a statement's rows.
-func texts(ctx context.Context, tx *sql.Tx, statement string, args ...any) (list []string, err error) {
-	rows, err := tx.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		list = append(list, text)
-	}
-	return list, rows.Err()
-}
-
 // scan is Scan of a row.
 type scan = func(into ...any) error
 
-// each reads all rows of a query.
-func (d *DB) each(ctx context.Context, query string, args []any, do func(scan) error) (err error) {
-	rows, err := d.read.QueryContext(ctx, query, args...)
+// querier is a pool or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// eachRow reads all rows of a query.
+func eachRow(ctx context.Context, db querier, query string, args []any, do func(scan) error) (err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,13 @@ var postgresPlans = map[string]string{
 	"enable_mergejoin":  "off",
 }
 
-// Settings of one kind of connection. A node that hangs must not keep channels
-// locked.
+// Settings of one kind of connection. A node that hangs must not keep channels or
+// accounts locked, and what it has revoked must be seen, or never have been,
+// before other nodes have read on (auth.Revocations).
 var (
-	postgresLogSession  = map[string]string{"lock_timeout": "4s", "idle_in_transaction_session_timeout": "10s"}
-	postgresReadSession = map[string]string{"default_transaction_read_only": "on"}
+	postgresWriteSession = map[string]string{"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "10s"}
+	postgresLogSession   = map[string]string{"lock_timeout": "4s", "idle_in_transaction_session_timeout": "10s"}
+	postgresReadSession  = map[string]string{"default_transaction_read_only": "on"}
 )
 
 // OpenPostgres connects to the database that dsn names and brings its tables up
@@ -48,18 +50,18 @@ func OpenPostgres(ctx context.Context, dsn string) (*DB, error) {
 		return nil, fmt.Errorf("store: dsn: %w", err) // pgx leaves the password out
 	}
 	d := &DB{
-		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true, forUpdate: " FOR UPDATE"},
-		write:  connectPostgres(config, postgresWriters),
+		driver: driver{dialect: goose.DialectPostgres, migrations: "migrations/postgres", newAppend: newPostgresAppender, remote: true, forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED"},
+		write:  connectPostgres(config, postgresWriters, postgresWriteSession),
 		read:   connectPostgres(config, postgresReaders, postgresPlans, postgresReadSession),
 		log:    connectPostgres(config, postgresLog, postgresPlans, postgresLogSession),
 	}
-	if err := d.open(ctx); err != nil {
+	if err := d.open(ctx, config); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *DB) open(ctx context.Context) error {
+func (d *DB) open(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	if err := d.Ping(ctx); err != nil {
 		return err
 	}
@@ -67,7 +69,9 @@ func (d *DB) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: migrations: %w", err)
 	}
-	if err := d.migrate(ctx, goose.WithSessionLocker(locker)); err != nil {
+	slow := connectPostgres(config, 1)
+	defer func() { err = errors.Join(err, slow.Close()) }()
+	if err := d.migrate(ctx, slow, goose.WithSessionLocker(locker)); err != nil {
 		return err
 	}
 	return d.prepare(ctx)

@@ -11,7 +11,7 @@ var _ auth.RevocationStore = (*DB)(nil)
 
 // Revocations implements auth.RevocationStore.
 func (d *DB) Revocations(ctx context.Context, after int64, now time.Time) (list []auth.Revocation, err error) {
-	err = d.each(ctx, `SELECT id, mark, expires_at FROM revocations WHERE id > $1 AND expires_at >= $2 ORDER BY id`, []any{after, now.UnixMilli()},
+	err = eachRow(ctx, d.read, `SELECT id, mark, expires_at FROM revocations WHERE id > $1 AND expires_at >= $2 ORDER BY id`, []any{after, now.UnixMilli()},
 		func(scan scan) error {
 			var r auth.Revocation
 			var expires int64
@@ -25,6 +25,6 @@ func (d *DB) Revocations(ctx context.Context, after int64, now time.Time) (list 
 
 // Revoke implements auth.RevocationStore.
 func (d *DB) Revoke(ctx context.Context, r auth.Revocation) error {
-	_, err := d.write.ExecContext(ctx, `INSERT INTO revocations (mark, expires_at) VALUES ($1, $2)`, r.Mark, r.ExpiresAt.UnixMilli())
+	_, err := d.write.ExecContext(ctx, insertRevocation, r.Mark, r.ExpiresAt.UnixMilli())
 	return unavailable("keeping a revocation", err)
 }

@@ -22,11 +22,16 @@ func ending() auth.Ending {
 	return auth.Ending{AccountID: "alice", At: noon.Add(time.Hour), TokensEnd: noon.Add(2 * time.Hour)}
 }
 
+// alice is an account as it was checked.
+func alice() auth.Account {
+	return auth.Account{ID: "alice", Username: "alice", PasswordHash: "$1", Role: "user", CreatedAt: noon}
+}
+
 func openWithAlice(t *testing.T, d database) *store.DB {
 	t.Helper()
 	db := d.open(t)
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.CreateAccount(t.Context(), auth.Account{ID: "alice", Username: "alice", PasswordHash: "$1", Role: "user", CreatedAt: noon}); err != nil {
+	if err := db.CreateAccount(t.Context(), alice()); err != nil {
 		t.Fatal(err)
 	}
 	return db
@@ -38,17 +43,27 @@ func session(n int) auth.Session {
 	return auth.Session{
 		ID: fmt.Sprint("s", n), AccountID: "alice", FamilyHash: auth.Hash{1, byte(n)}, RefreshHash: auth.Hash{2, byte(n)},
 		Client:    auth.Client{Device: "Firefox", Address: "192.0.2.1"},
-		CreatedAt: at, UsedAt: at, ExpiresAt: at.Add(time.Hour), EndsAt: at.Add(24 * time.Hour),
+		CreatedAt: at, UsedAt: at, ExpiresAt: at.Add(time.Hour), EndsAt: at.Add(24 * time.Hour), TokensEnd: at.Add(90 * time.Minute),
 	}
 }
 
-func create(t *testing.T, db *store.DB, s auth.Session, limit int) []string {
+func create(t *testing.T, db *store.DB, s auth.Session, limit int) string {
 	t.Helper()
-	ended, err := db.CreateSession(t.Context(), s, "$1", limit, ending())
+	ended, err := db.CreateSession(t.Context(), s, alice(), limit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ended
+	return marksOf(ended)
+}
+
+// marksOf names the sessions that were ended, sorted.
+func marksOf(ended []auth.Revocation) string {
+	var names []string
+	for _, r := range ended {
+		names = append(names, r.Mark)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 func ids(t *testing.T, db *store.DB) string {
@@ -70,15 +85,12 @@ func marks(t *testing.T, db *store.DB, now time.Time) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, r := range list {
-		names = append(names, r.Mark)
-	}
-	slices.Sort(names)
-	return strings.Join(names, " ")
+	return marksOf(list)
 }
 
-func TestSessions(t *testing.T) {
+// Sessions are kept as they are, listed by their last use, bounded in number, and
+// forgotten when they and their tokens are over.
+func TestSessionsAreKeptAndForgotten(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
 		db := openWithAlice(t, d)
 		create(t, db, session(1), 10)
@@ -89,7 +101,7 @@ func TestSessions(t *testing.T) {
 		if _, _, err := db.SessionByFamily(t.Context(), auth.Hash{9}); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("a session that is not there: %v", err)
 		}
-		if _, err := db.CreateSession(t.Context(), session(1), "$1", 10, ending()); err == nil {
+		if _, err := db.CreateSession(t.Context(), session(1), alice(), 10); err == nil {
 			t.Error("the same session was kept twice")
 		}
 		create(t, db, session(2), 10)
@@ -97,17 +109,21 @@ func TestSessions(t *testing.T) {
 		if got := ids(t, db); got != "s3 s2 s1" {
 			t.Errorf("listed %s", got)
 		}
-		if ended := create(t, db, session(4), 2); fmt.Sprint(ended) != "[s2 s1]" && fmt.Sprint(ended) != "[s1 s2]" {
+		if ended := create(t, db, session(4), 2); ended != "s1 s2" {
 			t.Errorf("over the limit, %v ended", ended)
 		}
-		create(t, db, session(64), 10) // s3 has expired by now
-		if got := ids(t, db); got != "s64 s4" {
-			t.Errorf("at last there are %s", got)
+		create(t, db, session(64), 10) // s3 has expired by now, and its tokens have not
+		if got := ids(t, db); got != "s64 s4 s3" {
+			t.Errorf("while tokens live there are %s", got)
 		}
 		if got := marks(t, db, noon); got != "s1 s2" {
 			t.Errorf("revoked are %s", got)
 		}
-		if got := marks(t, db, noon.Add(3*time.Hour)); got != "" {
+		create(t, db, session(94), 10)
+		if got := ids(t, db); got != "s94 s64 s4" {
+			t.Errorf("at last there are %s", got)
+		}
+		if got := marks(t, db, noon); got != "" { // their tokens are over
 			t.Errorf("revoked still are %s", got)
 		}
 	})
@@ -118,8 +134,14 @@ func TestSessions(t *testing.T) {
 func TestNoSessionForAChangedAccount(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
 		db := openWithAlice(t, d)
-		if _, err := db.CreateSession(t.Context(), session(1), "$0", 10, ending()); !errors.Is(err, auth.ErrNotFound) {
-			t.Errorf("another password: %v", err)
+		for what, change := range map[string]func(*auth.Account){
+			"password": func(a *auth.Account) { a.PasswordHash = "$0" }, "role": func(a *auth.Account) { a.Role = "admin" },
+		} {
+			checked := alice()
+			change(&checked)
+			if _, err := db.CreateSession(t.Context(), session(1), checked, 10); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("another %s: %v", what, err)
+			}
 		}
 		if _, err := db.Disable(t.Context(), ending()); err != nil {
 			t.Fatal(err)
@@ -127,7 +149,7 @@ func TestNoSessionForAChangedAccount(t *testing.T) {
 		if a, err := db.AccountByID(t.Context(), "alice"); err != nil || a.DisabledAt != ending().At {
 			t.Errorf("%+v, %v", a, err)
 		}
-		if _, err := db.CreateSession(t.Context(), session(1), "$1", 10, ending()); !errors.Is(err, auth.ErrNotFound) {
+		if _, err := db.CreateSession(t.Context(), session(1), alice(), 10); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("a disabled account: %v", err)
 		}
 		if err := db.Enable(t.Context(), "alice"); err != nil {
@@ -141,18 +163,20 @@ func TestNoSessionForAChangedAccount(t *testing.T) {
 // at the same time gets away.
 func TestChangesEndSessions(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d database) {
-		for name, change := range map[string]func(context.Context, *store.DB, auth.Ending) ([]string, error){
-			"password": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+		for name, change := range map[string]func(context.Context, *store.DB, auth.Ending) ([]auth.Revocation, error){
+			"password": func(ctx context.Context, db *store.DB, e auth.Ending) ([]auth.Revocation, error) {
 				return db.ChangePassword(ctx, "", "$2", e)
 			},
-			"role": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+			"role": func(ctx context.Context, db *store.DB, e auth.Ending) ([]auth.Revocation, error) {
 				return db.ChangeRole(ctx, "admin", e)
 			},
-			"disable": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) { return db.Disable(ctx, e) },
-			"delete": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+			"disable": func(ctx context.Context, db *store.DB, e auth.Ending) ([]auth.Revocation, error) {
+				return db.Disable(ctx, e)
+			},
+			"delete": func(ctx context.Context, db *store.DB, e auth.Ending) ([]auth.Revocation, error) {
 				return db.DeleteAccount(ctx, true, e)
 			},
-			"logout": func(ctx context.Context, db *store.DB, e auth.Ending) ([]string, error) {
+			"logout": func(ctx context.Context, db *store.DB, e auth.Ending) ([]auth.Revocation, error) {
 				return db.EndSessions(ctx, e)
 			},
 		} {
@@ -161,18 +185,17 @@ func TestChangesEndSessions(t *testing.T) {
 				create(t, db, session(1), 100)
 				var opened sync.WaitGroup
 				for n := range 20 {
-					opened.Go(func() { _, _ = db.CreateSession(t.Context(), session(10+n), "$1", 100, ending()) })
+					opened.Go(func() { _, _ = db.CreateSession(t.Context(), session(10+n), alice(), 100) })
 				}
 				ended, err := change(t.Context(), db, ending())
 				opened.Wait()
-				if err != nil || !slices.Contains(ended, "s1") {
+				if err != nil || !strings.Contains(marksOf(ended)+" ", "s1 ") {
 					t.Fatalf("%v ended, %v", ended, err)
 				}
-				slices.Sort(ended)
-				if got := marks(t, db, noon); got != strings.Join(ended, " ") {
+				if got := marks(t, db, noon); got != marksOf(ended) {
 					t.Errorf("revoked are %s, ended were %v", got, ended)
 				}
-				if left := ids(t, db); left != "" && name != "role" && name != "logout" {
+				if left := ids(t, db); left != "" && name != "logout" {
 					t.Errorf("%s got away", left)
 				}
 			})
@@ -183,10 +206,10 @@ func TestChangesEndSessions(t *testing.T) {
 		}
 		only, except := ending(), ending()
 		only.Only, except.Except = "s1", "s2"
-		if ended, err := db.EndSessions(t.Context(), only); err != nil || fmt.Sprint(ended) != "[s1]" {
+		if ended, err := db.EndSessions(t.Context(), only); err != nil || marksOf(ended) != "s1" {
 			t.Errorf("one: %v, %v", ended, err)
 		}
-		if ended, err := db.ChangePassword(t.Context(), "$1", "$2", except); err != nil || fmt.Sprint(ended) != "[s0]" {
+		if ended, err := db.ChangePassword(t.Context(), "$1", "$2", except); err != nil || marksOf(ended) != "s0" {
 			t.Errorf("all but one: %v, %v", ended, err)
 		}
 		if _, err := db.ChangePassword(t.Context(), "$1", "$3", except); !errors.Is(err, auth.ErrNotFound) {

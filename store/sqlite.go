@@ -101,7 +101,7 @@ func (d *DB) openSQLite(ctx context.Context, path string) (err error) {
 		return err
 	}
 	d.log = d.write
-	if err := d.migrate(ctx); err != nil {
+	if err := d.migrate(ctx, d.write); err != nil {
 		return err
 	}
 	if d.read, err = connectSQLite(path, sqliteReaders, url.Values{"_pragma": sqliteReader}); err != nil {

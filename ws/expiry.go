@@ -52,10 +52,15 @@ func (s *Session) awaitExpiry() {
 	})
 }
 
+// expire closes the session, unless a refresh has come in between, or the clock
+// was put back since the timer was set.
 func (s *Session) expire() {
-	if s.until(s.Claims().ExpiresAt) <= 0 {
-		s.Close(CloseUnauthorized, "the token has expired")
+	end := s.Claims().ExpiresAt
+	if left := s.until(end); left > 0 {
+		s.expiry.after(end, left, s.expire)
+		return
 	}
+	s.Close(CloseUnauthorized, "the token has expired")
 }
 
 func (s *Session) until(end time.Time) time.Duration { return end.Sub(s.hub.opts.Now()) }

@@ -13,7 +13,8 @@ CREATE TABLE sessions (
     created_at   BIGINT NOT NULL,
     used_at      BIGINT NOT NULL,
     expires_at   BIGINT NOT NULL,       -- if it is not used before
-    ends_at      BIGINT NOT NULL        -- however much it is used
+    ends_at      BIGINT NOT NULL,       -- however much it is used
+    tokens_end   BIGINT NOT NULL        -- when its last access token has ended, on every clock
 );
 
 CREATE INDEX sessions_by_account ON sessions (account_id, used_at);

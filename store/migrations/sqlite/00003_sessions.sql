@@ -13,7 +13,8 @@ CREATE TABLE sessions (
     created_at   INTEGER NOT NULL,
     used_at      INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,      -- if it is not used before
-    ends_at      INTEGER NOT NULL       -- however much it is used
+    ends_at      INTEGER NOT NULL,      -- however much it is used
+    tokens_end   INTEGER NOT NULL       -- when its last access token has ended, on every clock
 );
 
 CREATE INDEX sessions_by_account ON sessions (account_id, used_at);
