@@ -255,8 +255,14 @@ func (s *Session) sender() Sender {
 	return Sender{ClientID: s.clientID, UserID: s.Claims().Subject, Username: s.Claims().Username}
 }
 
+// maxDropped is how much of what comes behind our own close is read, in bytes. A
+// client may not know yet that it is closed, and one that goes on and on would
+// have us read at full speed until CloseTimeout is over.
+const maxDropped = 256 << 10
+
 // readLoop reads until the connection ends, and answers why it did.
 func (s *Session) readLoop() error {
+	dropped := 0
 	for {
 		opcode, payload, err := s.in.next()
 		if err != nil {
@@ -264,6 +270,10 @@ func (s *Session) readLoop() error {
 		}
 		switch {
 		case s.closing.Load() || s.out.isFinished(): // what comes now is read and dropped
+			if dropped += len(payload) + frameOverhead; dropped > maxDropped {
+				<-s.ctx.Done() // the close frame has until then to get there
+				return errFinished
+			}
 		case opcode == wire.OpText || opcode == wire.OpBinary:
 			s.working(func() bool { s.receive(opcode, payload); return true })
 		case opcode == wire.OpPing:
