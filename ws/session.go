@@ -63,6 +63,7 @@ func newSession(h *Hub, conn net.Conn, e Entry) *Session {
 		members:    make(map[string]*member),
 		violations: violations{limit: h.opts.Violations},
 	}
+	boundSendBuffer(s.net)
 	s.claims.Store(&e.Claims)
 	s.in = newInbox(hearing{conn, s}, h.opts.MessageBytes)
 	return s
@@ -84,6 +85,18 @@ func (h hearing) Read(p []byte) (int, error) {
 }
 
 func (s *Session) hear() { s.heard.Store(s.hub.opts.Now().UnixNano()) }
+
+// sendBuffer is what the kernel holds for a socket that is not read, in bytes, and
+// about as much again for itself. Left alone it would let that grow to 4 MiB,
+// which is outside of QueueBytes and of what the process is seen to take.
+const sendBuffer = 64 << 10
+
+// boundSendBuffer does what the system lets it.
+func boundSendBuffer(conn net.Conn) {
+	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+	}
+}
 
 // rawConn is what fasthttp's connection wraps. That one goes back to a pool
 // after the handler; a Close that comes from elsewhere just as the session ends
