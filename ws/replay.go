@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -45,7 +46,7 @@ func (r *replays) next() *member {
 
 func (s *Session) replayAll() {
 	for m := s.replays.next(); m != nil; m = s.replays.next() {
-		if err := s.replay(s.ctx, m); err != nil && s.ctx.Err() == nil {
+		if err := s.replay(s.ctx, m); err != nil && s.ctx.Err() == nil && !errors.Is(err, errFinished) {
 			s.hub.opts.Logger.Error("a replay failed", "channel", m.channel.name, "client", s.clientID, "error", err)
 			s.Close(CloseTryLater, "missed messages cannot be read now") // and its since brings them later
 		}
