@@ -54,7 +54,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	announce(logger, c, listener.Addr())
 	defer trust.follow(hub)()
 	served := make(chan error, 1)
-	go func() { served <- i.app.Listener(patientListener{listener}) }()
+	go func() { served <- i.app.Listener(newListener(listener, c)) }()
 	select {
 	case err = <-served: // it cannot go on
 		i.drain(c.ShutdownTimeout, logger)

@@ -3,28 +3,87 @@ package main
 import (
 	"errors"
 	"net"
+	"net/netip"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gatecast/gatecast/config"
+	"github.com/gatecast/gatecast/ratelimit"
 )
 
 const (
 	acceptPauseMin = 5 * time.Millisecond
 	acceptPauseMax = time.Second
+
+	// connectionsPerSocket is how many connections an address may have for each
+	// socket that it may have: pages need some for requests. A request that takes
+	// its time to arrive is no socket yet, and takes a descriptor all the same.
+	connectionsPerSocket = 5
 )
 
 // patientListener waits where the process or the machine has nothing left for
 // another connection. fasthttp would take that for the end of the listener, and
 // anyone who opens enough connections could stop the server.
-type patientListener struct{ net.Listener }
+//
+// So that one address cannot bring it there alone, each has a bounded number of
+// connections. More are closed without a word.
+type patientListener struct {
+	net.Listener
+	addresses *ratelimit.Slots
+	trusted   []netip.Prefix // proxies: their connections are others'
+}
+
+func newListener(listener net.Listener, c config.Config) patientListener {
+	return patientListener{listener, ratelimit.NewSlots(connectionsPerSocket * c.Limits.ConnectionsPerAddress), c.HTTP.TrustedProxies}
+}
 
 func (l patientListener) Accept() (net.Conn, error) {
-	for pause := acceptPauseMin; ; pause = min(2*pause, acceptPauseMax) {
+	for pause := acceptPauseMin; ; {
 		conn, err := l.Listener.Accept()
-		if !isExhausted(err) {
-			return conn, err
+		switch {
+		case err == nil:
+			if conn = l.admit(conn); conn != nil {
+				return conn, nil
+			}
+		case isExhausted(err):
+			time.Sleep(pause)
+			pause = min(2*pause, acceptPauseMax)
+		default:
+			return nil, err
 		}
-		time.Sleep(pause)
 	}
+}
+
+// admit counts a connection, or closes it and answers nil.
+func (l patientListener) admit(conn net.Conn) net.Conn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return conn
+	}
+	addr := tcp.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		return conn
+	}
+	key := ratelimit.AddressKey(addr)
+	if !l.addresses.Acquire(key) {
+		_ = tcp.SetLinger(0) // nothing of it stays behind
+		_ = tcp.Close()
+		return nil
+	}
+	return &countedConn{tcp, sync.OnceFunc(func() { l.addresses.Release(key) })}
+}
+
+// countedConn is a connection that is given back when it is closed.
+type countedConn struct {
+	*net.TCPConn
+	release func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.release()
+	return c.TCPConn.Close()
 }
 
 func isExhausted(err error) bool {

@@ -332,7 +332,7 @@ func (c *Config) settings() []setting {
 		setting{"limits.keys", integer(&c.Limits.Keys), "users or addresses that each limiter remembers at most; more share buckets. So many tickets may wait to be used, too"},
 		setting{"limits.connections", integer(&c.Limits.Connections), "sockets in all; 0 is unlimited"},
 		setting{"limits.connections_per_user", integer(&c.Limits.ConnectionsPerUser), "sockets of a user; 0 is unlimited"},
-		setting{"limits.connections_per_address", integer(&c.Limits.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64); 0 is unlimited"},
+		setting{"limits.connections_per_address", integer(&c.Limits.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64), which may have five times as many connections of any kind; 0 is unlimited"},
 		setting{"limits.message_bytes", integer(&c.Limits.MessageBytes), "size of a client's frame, and of a message's data over REST, in bytes; a larger frame closes the socket with 1009; 0 is unlimited, but for 4 MiB over REST"},
 		setting{"limits.subscriptions", integer(&c.Limits.Subscriptions), "channels that a socket is subscribed to; 0 is unlimited"},
 		setting{"limits.violations", integer(&c.Limits.Violations), "refused frames of a socket within 10 s that close it with 4429; 0 never closes"},
