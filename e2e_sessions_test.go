@@ -179,7 +179,7 @@ func TestDatabaseLetsNobodyInR3(t *testing.T) {
 // R5, R6: a page's refresh token is in a cookie that no script reads, and no
 // other site's page can use it.
 func TestCookieSessionR5R6(t *testing.T) {
-	s := start(t, "--http.trusted-proxies=127.0.0.1", "--http.origins=https://app.example")
+	s := start(t, "--http.trusted-proxies=127.0.0.1", "--http.origins=https://app.example,http://localhost:5173")
 	s.signUp("alice")
 	body := fmt.Sprintf(`{"username":"alice","password":%q,"use_cookie":true}`, password)
 	for _, row := range []struct {
@@ -241,11 +241,17 @@ func TestCookieSessionR5R6(t *testing.T) {
 	if a := s.do("POST", "/login", body, "Host", "chat.example", "Origin", "http://chat.example"); !refused(a, 400, "https_required") {
 		t.Errorf("over plain http: %d %s", a.status, a.body)
 	}
+	if a := s.do("POST", "/login", body, "Host", "localhost", "Origin", "https://app.example"); !refused(a, 400, "https_required") {
+		t.Errorf("by a proxy that calls us localhost: %d %s", a.status, a.body)
+	}
+	if a := s.do("POST", "/login", body, "Host", "chat.example", "X-Forwarded-Host", "localhost", "X-Gatecast", "1"); !refused(a, 400, "https_required") {
+		t.Errorf("over plain http with a made-up host: %d %s", a.status, a.body)
+	}
 	if a := s.do("POST", "/login", body, "Host", "localhost", "Origin", "https://evil.example"); !refused(a, 403, "foreign_origin") {
 		t.Errorf("a login by another site's page: %d %s", a.status, a.body)
 	}
 	// A program that keeps cookies has no Origin; a listed origin may be of the same site.
-	for _, who := range [][]string{{"X-Gatecast", "1"}, {"Origin", "https://app.example"}} {
+	for _, who := range [][]string{{"X-Gatecast", "1"}, {"Origin", "http://localhost:5173"}} {
 		a := s.do("POST", "/login", body, append([]string{"Host", "localhost"}, who...)...)
 		cookie := oneCookie(t, a)
 		a = s.do("POST", "/refresh", "{}", append([]string{"Host", "localhost", "Cookie", "gatecast=" + cookie.Value}, who...)...)

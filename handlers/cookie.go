@@ -27,9 +27,7 @@ func sessionCookie(c *fiber.Ctx) string {
 	switch {
 	case middleware.IsSecure(c):
 		return cookieName
-	// Fiber's Hostname believes anyone's X-Forwarded-Host. A proxy in front may
-	// call us localhost: its pages' origin does not.
-	case isLocal(string(c.Request().Host())) && isLocalOrigin(c.Get(fiber.HeaderOrigin)):
+	case isLocal(string(c.Request().Host())): // Fiber's Hostname believes anyone's X-Forwarded-Host
 		return localCookieName
 	}
 	return ""
@@ -43,10 +41,13 @@ func isLocal(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// isLocalOrigin tells whether a page is this machine's, or there is none.
-func isLocalOrigin(origin string) bool {
+// mayHaveCookie tells whether the client may be given the session cookie. A proxy
+// that speaks https and is not trusted may call us localhost: its pages' origin
+// does not.
+func mayHaveCookie(c *fiber.Ctx) bool {
+	name, origin := sessionCookie(c), c.Get(fiber.HeaderOrigin)
 	_, host, _ := strings.Cut(origin, "://")
-	return origin == "" || isLocal(host)
+	return name == cookieName || name == localCookieName && (origin == "" || isLocal(host))
 }
 
 // refreshCookie is the refresh token in the request's cookie, as a copy.
@@ -60,11 +61,10 @@ func refreshCookie(c *fiber.Ctx) string {
 // setCookie has the browser keep a refresh token where no script can read it,
 // until expires.
 func setCookie(c *fiber.Ctx, token string, expires time.Time) error {
-	name := sessionCookie(c)
-	if name == "" {
+	if !mayHaveCookie(c) {
 		return errHTTPSRequired
 	}
-	addCookie(c, name, token, int(time.Until(expires).Seconds()))
+	addCookie(c, sessionCookie(c), token, int(time.Until(expires).Seconds()))
 	return nil
 }
 

@@ -78,10 +78,13 @@ func (s sessions) login(c *fiber.Ctx) error {
 // mayUseCookie tells, before anything is spent on it, whether a cookie can be
 // given.
 func (s sessions) mayUseCookie(c *fiber.Ctx) error {
-	if sessionCookie(c) == "" {
+	if err := s.origins.GuardCookie(c); err != nil {
+		return err
+	}
+	if !mayHaveCookie(c) {
 		return errHTTPSRequired
 	}
-	return s.origins.GuardCookie(c)
+	return nil
 }
 
 // refresh spends a refresh token. Where it came in a cookie, its successor goes
