@@ -136,8 +136,9 @@ func TestWhoHasAnAccountIsNotToldP7(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, name := range []string{"alice", "bob", "nobody", "no one"} {
 		a := s.caller().do("POST", "/login", credentials(name, wrongPassword))
-		a.header.Del("X-Request-Id")
-		a.header.Del("Date")
+		for _, name := range []string{"X-Request-Id", "Date", "Ratelimit"} { // they tell of the time
+			a.header.Del(name)
+		}
 		seen[fmt.Sprint(a.status, a.field("code"), a.field("detail"), len(a.body), a.header)] = true
 	}
 	if len(seen) != 1 {

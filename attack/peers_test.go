@@ -28,6 +28,7 @@ type peer struct {
 	name   string
 	conn   *websocket.Conn
 	frames chan frame
+	over   chan struct{} // nobody takes frames any more
 	closed chan struct{} // after which err is set
 	err    error
 }
@@ -79,10 +80,11 @@ func (u *user) welcomed(conn *websocket.Conn) *peer {
 }
 
 func (u *user) reading(conn *websocket.Conn) *peer {
-	p := &peer{t: u.t, name: u.name, conn: conn, frames: make(chan frame, 10_000), closed: make(chan struct{})}
+	p := &peer{t: u.t, name: u.name, conn: conn, frames: make(chan frame, 10_000), over: make(chan struct{}), closed: make(chan struct{})}
 	go p.read()
 	u.t.Cleanup(func() {
 		_ = conn.Close()
+		close(p.over)
 		<-p.closed
 	})
 	return p
@@ -102,7 +104,11 @@ func (p *peer) read() {
 			p.err = err
 			return
 		}
-		p.frames <- f
+		select {
+		case p.frames <- f:
+		case <-p.over:
+			return
+		}
 	}
 }
 
