@@ -83,6 +83,26 @@ func TestReuseEndsTheFamilyR1(t *testing.T) {
 	}
 }
 
+// R1: a used token logs nobody out everywhere: it ends its own session and no other.
+func TestReuseAtLogoutR1(t *testing.T) {
+	s := start(t, "--auth.refresh-grace=0s")
+	s.signUp("alice")
+	first, other := s.logIn("alice"), s.logIn("alice")
+	second := grantOf(t, s.refresh(first.Refresh))
+	if a := s.do("POST", "/logout", fmt.Sprintf(`{"refresh_token":%q,"all":true}`, first.Refresh)); !refused(a, 401, "invalid_token") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := s.get(second.Access, "/me"); a.status != 401 {
+		t.Errorf("its own session lives: %d", a.status)
+	}
+	if a := s.get(other.Access, "/me"); a.status != 200 {
+		t.Errorf("another session has ended: %d %s", a.status, a.body)
+	}
+	if a := s.do("POST", "/logout", fmt.Sprintf(`{"refresh_token":%q,"all":true}`, other.Refresh)); a.status != 204 {
+		t.Errorf("by a good token: %d %s", a.status, a.body)
+	}
+}
+
 // Nobody can end a session who has not had a token of it.
 func TestForgedRefreshTokensEndNothing(t *testing.T) {
 	s := start(t, "--auth.refresh-grace=0s")

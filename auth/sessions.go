@@ -91,20 +91,26 @@ func (a *Accounts) rotate(ctx context.Context, account Account, session Session,
 // refreshAgain is for a token of the session that has been used.
 func (a *Accounts) refreshAgain(ctx context.Context, account Account, session Session, token refreshToken) (Grant, error) {
 	next, err := a.newest(ctx, token)
-	switch {
-	case err == nil && next != token:
-		return a.grant(account, session, next)
-	case err != nil:
-		return Grant{}, err
-	}
-	err = a.EndSession(ctx, session.AccountID, session.ID)
-	if errors.Is(err, ErrNotFound) {
-		return Grant{}, ErrInvalidToken // another has ended it
-	}
 	if err != nil {
 		return Grant{}, err
 	}
-	return Grant{}, ErrReused
+	if next == token {
+		return Grant{}, a.endReused(ctx, session)
+	}
+	return a.grant(account, session, next)
+}
+
+// endReused ends the session of a token that was used before the grace, and
+// answers why.
+func (a *Accounts) endReused(ctx context.Context, session Session) error {
+	err := a.EndSession(ctx, session.AccountID, session.ID)
+	if errors.Is(err, ErrNotFound) {
+		return ErrInvalidToken // another has ended it
+	}
+	if err != nil {
+		return err
+	}
+	return ErrReused
 }
 
 // newest follows a token that was used within the grace to the one that was not,
@@ -145,14 +151,21 @@ func (a *Accounts) expiry(s Session) time.Time {
 	return s.EndsAt
 }
 
-// SessionOf finds the session that a refresh token is of, whether it has been
-// used or not. It fails with ErrInvalidToken.
+// SessionOf finds the session that a refresh token is of, without spending it. It
+// fails as Refresh does.
 func (a *Accounts) SessionOf(ctx context.Context, text string) (Session, error) {
 	token, err := parseRefreshToken(text)
 	if err != nil {
 		return Session{}, err
 	}
 	session, _, err := a.session(ctx, token)
+	if err != nil || session.RefreshHash == token.hash() {
+		return session, err
+	}
+	next, err := a.newest(ctx, token)
+	if err == nil && next == token {
+		err = a.endReused(ctx, session)
+	}
 	return session, err
 }
 

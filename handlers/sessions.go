@@ -101,16 +101,21 @@ func (s sessions) refresh(c *fiber.Ctx) error {
 		return err
 	}
 	grant, err := s.accounts.Refresh(c.UserContext(), token, clientOf(c))
+	s.note(c, err, inCookie)
+	if err != nil {
+		return err
+	}
+	return answerGrant(c, grant, inCookie)
+}
+
+// note does what is to be done about a refresh token that is not good.
+func (s sessions) note(c *fiber.Ctx, err error, inCookie bool) {
 	if errors.Is(err, auth.ErrReused) {
 		s.logger.Warn("a refresh token was used again, so its session is ended", "id", middleware.RequestIDOf(c), "address", middleware.AddressOf(c).String())
 	}
 	if inCookie && errors.Is(err, auth.ErrInvalidToken) {
 		dropCookie(c)
 	}
-	if err != nil {
-		return err
-	}
-	return answerGrant(c, grant, inCookie)
 }
 
 // shown is the refresh token in the body, or else the one in the cookie.
@@ -172,9 +177,7 @@ func (s sessions) meant(c *fiber.Ctx, inBody string) (accountID, sessionID strin
 		return "", "", err
 	}
 	session, err := s.accounts.SessionOf(c.UserContext(), token)
-	if inCookie && errors.Is(err, auth.ErrInvalidToken) {
-		dropCookie(c)
-	}
+	s.note(c, err, inCookie)
 	return session.AccountID, session.ID, err
 }
 
