@@ -19,11 +19,13 @@ test('two clients talk', async (t) => {
   const statuses = []
   alice.on('status', ({ previous, current }) => statuses.push(`${previous}>${current}`))
 
+  const inside = first((fn) => alice.on('subscribed', fn)) // the lobby, which comes behind the welcome
   const welcome = await alice.connect()
   assert.equal(welcome.username, 'alice')
   assert.equal(await alice.connect(), welcome, 'connected already')
   assert.deepEqual(statuses, ['initial>connecting', 'connecting>connected'])
 
+  await inside
   const joined = first((fn) => alice.on('user_joined', fn))
   await bob.connect()
   assert.equal((await joined).username, 'bob')
