@@ -67,18 +67,24 @@ func (u *upkeep) afterBatch() {
 	}
 }
 
-// onTick works until nothing is due, or something is to be stored.
+// onTick works until nothing is due, or something is to be stored. Where the log
+// is to stop it does nothing: a database that hangs would hold up the stop, try
+// after try.
 func (u *upkeep) onTick() {
-	if u.log.Err() != nil && !u.probe() {
+	if u.isStopped() || u.log.Err() != nil && !u.probe() {
 		return
 	}
-	for more := true; more && len(u.log.intake) == 0; {
-		select {
-		case <-u.log.stop:
-			return
-		default:
-			more = u.step()
-		}
+	for more := true; more && len(u.log.intake) == 0 && !u.isStopped(); {
+		more = u.step()
+	}
+}
+
+func (u *upkeep) isStopped() bool {
+	select {
+	case <-u.log.stop:
+		return true
+	default:
+		return false
 	}
 }
 
