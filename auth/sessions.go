@@ -43,8 +43,9 @@ func (a *Accounts) Login(ctx context.Context, username, password string, from Cl
 
 // Refresh spends a refresh token: it answers a new access token and the token's
 // successor. A token that was spent within RefreshGrace answers the same
-// successor, so that calls that cross and answers that are lost do no harm; one
-// that was spent before that ends the session and fails with ErrReused. A token
+// successor, or the newest one where that is spent too, so that calls that cross
+// and answers that are lost do no harm; one that was spent before that ends the
+// session and fails with ErrReused. A token
 // that is not good fails with ErrInvalidToken.
 func (a *Accounts) Refresh(ctx context.Context, text string, from Client) (Grant, error) {
 	token, err := parseRefreshToken(text)
