@@ -48,10 +48,11 @@ type Options struct {
 	WriteTimeout time.Duration // of one write
 	CloseTimeout time.Duration // for the peer's goodbye
 
-	Hooks  Hooks
-	Frames map[string]FrameType // beside the protocol's own
-	Logger *slog.Logger         // nil discards
-	Now    func() time.Time     // nil means time.Now
+	Hooks    Hooks
+	Observer Observer             // nil is told nothing
+	Frames   map[string]FrameType // beside the protocol's own
+	Logger   *slog.Logger         // nil discards
+	Now      func() time.Time     // nil means time.Now
 }
 
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an

@@ -1,0 +1,52 @@
+// Package netpoll moves the bytes of many connections with few goroutines.
+//
+// A connection that is taken over costs no goroutine and no buffer while nothing
+// comes: on Linux, epoll tells which ones have something to read. Elsewhere, and
+// for connections that are not plain sockets (TLS in this process, net.Pipe), a
+// goroutine a connection reads.
+package netpoll
+
+import "net"
+
+// Poller takes connections over. It is safe for concurrent use.
+type Poller interface {
+	// Take makes conn the Poller's own: nobody else reads, writes or closes it
+	// any more, whatever Take answers. early is what was read from it already;
+	// h gets it first. On an error conn is closed, and h hears nothing.
+	Take(conn net.Conn, early []byte, h Handler) (Conn, error)
+	// Close waits until every connection has ended and its Handler's Closed has
+	// returned; whoever calls it closes them before. Nothing is taken any more.
+	Close()
+}
+
+// Handler hears what happens to one connection. Opened comes first and Closed
+// last. Both and Received are called one at a time, on a goroutine that they may
+// hold up as long as they like: nothing is read meanwhile, and nobody else waits.
+type Handler interface {
+	// Opened is called once.
+	Opened()
+	// Received brings what came. p is good until it returns.
+	Received(p []byte)
+	// Writable tells that there is room again after a Write that did not take
+	// all. It may come during any other call, or once too often, and must not block.
+	Writable()
+	// Closed is called once, after which h is never called again: but for Writable,
+	// which may be on its way. err is io.EOF where the peer has ended its side,
+	// net.ErrClosed where Close was called here, and the connection's own error otherwise.
+	Closed(err error)
+}
+
+// Conn is a connection that has been taken over. It is safe for concurrent use,
+// and after its end every call does nothing.
+type Conn interface {
+	// Write sends as much of p as there is room for and never waits. Where that is
+	// not all of it, n < len(p) without an error, Writable is called once there is
+	// room. An error is for good, and Closed follows. p is not kept.
+	Write(p []byte) (n int, err error)
+	// CloseWrite tells the peer that nothing more comes, once what was written has
+	// gone. What the peer sends is still received.
+	CloseWrite()
+	// Close ends the connection. With abort, what the peer has not taken yet is
+	// thrown away at once, also by the kernel (SO_LINGER 0).
+	Close(abort bool)
+}
