@@ -69,6 +69,7 @@ func New(o Options) *fiber.App {
 		BodyLimit:                    prefetchBytes,
 		DisablePreParseMultipartForm: true,
 	})
+	app.Server().KeepHijackedConns = true // the hub takes them over
 
 	app.Use(
 		middleware.RequestID(),

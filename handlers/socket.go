@@ -16,14 +16,17 @@ import (
 // farewellTimeout bounds the close frame after a panic.
 const farewellTimeout = time.Second
 
-// socket upgrades whoever the gate let in and runs a session until it ends.
+// socket upgrades whoever the gate let in, and gives the connection to the hub. The
+// app's server must keep hijacked connections, so that this handler can return
+// and what the request took is free again.
 func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 	return websocket.New(func(conn *websocket.Conn) {
 		admission, ok := conn.Locals(middleware.AdmissionLocal).(*middleware.Admission)
-		if !ok {
-			return // a route without the gate: nobody has been let in
+		if !ok { // a route without the gate: nobody has been let in
+			_ = conn.Close()
+			return
 		}
-		hub.Serve(conn.NetConn(), ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter, Release: admission.Release})
+		hub.TakeOver(conn.NetConn(), ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter, Release: admission.Release})
 	}, websocket.Config{
 		Subprotocols: []string{ws.Version},
 		// The default would send the panic's text to the client.
@@ -33,6 +36,7 @@ func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 				_ = conn.WriteControl(websocket.CloseMessage,
 					websocket.FormatCloseMessage(ws.CloseInternal, "something went wrong on the server"),
 					time.Now().Add(farewellTimeout))
+				_ = conn.Close()
 			}
 		},
 	})

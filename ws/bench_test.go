@@ -3,8 +3,6 @@ package ws
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +57,7 @@ func BenchmarkReceive(b *testing.B) {
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
 		s.receive(wire.OpText, raw)
-		s.out.take()
+		s.shard.cycle()
 	}
 	if log.seq != int64(b.N) {
 		b.Errorf("%d of %d were published", log.seq, b.N)
@@ -83,16 +81,14 @@ func benchmarkPublish(b *testing.B, members int) {
 			b.Fatal(err)
 		}
 	}
-	m := benchMessage()
+	p := publication{Message: benchMessage(), claims: &auth.Claims{Subject: "1", Role: auth.RoleUser}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := h.publish(context.Background(), auth.Claims{Subject: "1", Role: auth.RoleUser}, m, func(Receipt, error) {}); err != nil {
+		if err := h.publish(context.Background(), p, func(Receipt, error) {}); err != nil {
 			b.Fatal(err)
 		}
-		for _, s := range sessions { // as its writer does
-			if frames, _ := s.out.take(); len(frames) == 0 {
-				b.Fatal("a member got nothing")
-			}
+		for _, sh := range h.shards { // as its worker does
+			sh.cycle()
 		}
 	}
 }
@@ -113,21 +109,28 @@ func benchHub(b *testing.B, log Log) *Hub {
 	if err != nil {
 		b.Fatal(err)
 	}
+	h.cancel()
+	h.working.Wait() // the benchmark does the workers' part
 	b.Cleanup(func() { _ = h.Shutdown(context.Background()) })
 	return h
 }
 
-// benchSession has no connection: nobody reads what it is sent.
+// benchSession has no connection: what it is sent is counted and gone.
 func benchSession(h *Hub) *Session {
-	return newSession(h, noConn{}, Entry{
+	s := newSession(h.shards[int(h.next.Add(1))%len(h.shards)], Entry{
 		Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
+	s.conn, s.blocked = &sink{}, false
+	return s
 }
 
-type noConn struct{ net.Conn }
+// sink takes everything.
+type sink struct{ bytes int }
 
-func (noConn) Read([]byte) (int, error) { return 0, io.EOF }
+func (s *sink) Write(p []byte) (int, error) { s.bytes += len(p); return len(p), nil }
+func (*sink) CloseWrite()                   {}
+func (*sink) Close(bool)                    {}
 
 // benchLog numbers messages and keeps none.
 type benchLog struct {

@@ -24,6 +24,8 @@ type Envelope struct {
 	Except   string // client ID of the connection that it comes from, left out
 	Binary   bool   // Payload is of a binary frame, and of a text frame otherwise
 	Payload  []byte // what the frame carries; nobody changes it
+
+	sender *Session // the connection that Except names, where it is known to be one of this hub
 }
 
 // frame is the WebSocket frame that members get.

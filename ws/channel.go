@@ -1,6 +1,10 @@
 package ws
 
-import "sync"
+import (
+	"iter"
+	"slices"
+	"sync"
+)
 
 // channel is the sessions of this node that are subscribed to one name. It
 // lives while it is used: Hub.enter makes it, Hub.leave forgets it.
@@ -22,33 +26,30 @@ type channel struct {
 	position  Position
 	hinted    int64 // the highest number that the broker has told of
 	advancing bool  // a goroutine of the hub reads what the broker lost
-	members   map[*Session]*member
 	occupants occupants
+
+	parts []*part // by shard; nil where the channel has nobody; changed under the shard's mu too
 }
 
-// member is one session's place in a channel.
-type member struct {
-	session *Session
-	channel *channel
-
-	// guarded by channel.mu
-	live bool  // gets every message as it comes
-	seq  int64 // what it has, while it is not live
-	gone bool
+func newChannel(name string, keeps bool, shards int) *channel {
+	return &channel{name: name, keeps: keeps, opened: !keeps, occupants: make(occupants), parts: make([]*part, shards)}
 }
 
-func newChannel(name string, keeps bool) *channel {
-	return &channel{name: name, keeps: keeps, opened: !keeps, members: make(map[*Session]*member), occupants: make(occupants)}
-}
-
-// add makes s a member, and tells the others with crossing where s is its
-// user's first connection here. The caller holds mu.
-func (c *channel) add(s *Session, crossing []byte) *member {
+// add makes s a member, live or behind, and tells the others with crossing where
+// s is its user's first connection here. The caller holds mu.
+func (c *channel) add(s *Session, live bool, crossing []byte) *member {
 	if c.occupants.enter(s.Claims().Subject, s.Claims().Username) {
-		c.send(crossing, "")
+		c.send(crossing, nil)
 	}
-	m := &member{session: s, channel: c}
-	c.members[s] = m
+	m := &member{session: s, channel: c, live: live}
+	sh := s.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c.parts[sh.number] == nil {
+		c.parts[sh.number] = &part{shard: sh}
+	}
+	c.parts[sh.number].put(m)
+	s.members = append(s.members, m)
 	return m
 }
 
@@ -57,31 +58,110 @@ func (c *channel) add(s *Session, crossing []byte) *member {
 func (c *channel) remove(m *member, crossing []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.gone = true
-	delete(c.members, m.session)
+	m.leave()
 	if c.occupants.exit(m.session.Claims().Subject) {
-		c.send(crossing, "")
+		c.send(crossing, nil)
+	}
+}
+
+// leave takes m from its part and its session. The caller holds the channel's mu.
+func (m *member) leave() {
+	s := m.session
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.settle(m) // what does not fit is lost with the membership
+	m.gone = true
+	m.channel.parts[s.shard.number].pull(m)
+	i := slices.Index(s.members, m)
+	s.members = slices.Delete(s.members, i, i+1)
+}
+
+// setLive has m get every message as it comes, or wait until it has caught up.
+// The caller holds the channel's mu.
+func (m *member) setLive(live bool) {
+	if m.live == live {
+		return
+	}
+	s := m.session
+	s.shard.mu.Lock()
+	fits := s.settle(m)
+	p := m.channel.parts[s.shard.number]
+	p.pull(m)
+	m.live = live
+	p.put(m)
+	s.shard.mu.Unlock()
+	if !fits {
+		s.tooSlow()
 	}
 }
 
 // send sends a frame to all but the connection except. The caller holds mu.
-func (c *channel) send(frame []byte, except string) {
-	for s := range c.members {
-		if s.clientID != except {
-			s.push(frame)
+func (c *channel) send(frame []byte, except *Session) { c.give(frame, except, true) }
+
+// sendLive sends a stored message's frame to all that are live, but for the
+// connection except, and moves on to its number. The caller holds mu.
+func (c *channel) sendLive(seq int64, frame []byte, except *Session) {
+	c.position.Seq = seq
+	c.give(frame, except, false)
+}
+
+func (c *channel) give(frame []byte, except *Session, toAll bool) {
+	for _, p := range c.parts {
+		if p == nil {
+			continue
+		}
+		for _, s := range p.give(frame, except, toAll) {
+			s.tooSlow()
 		}
 	}
 }
 
-// sendLive sends a stored message's frame to all that are live, but for the
-// connection except, and moves on to its number. The caller holds mu.
-func (c *channel) sendLive(seq int64, frame []byte, except string) {
-	c.position.Seq = seq
-	for s, m := range c.members {
-		if m.live && s.clientID != except {
-			s.push(frame)
+// full answers nil where no part has more than limit bytes pending, and
+// otherwise what is closed when it is worth another look.
+func (c *channel) full(limit int) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.parts {
+		if p == nil {
+			continue
+		}
+		if room := p.wait(limit); room != nil {
+			return room
 		}
 	}
+	return nil
+}
+
+// liveMembers are all of them, of all parts. The caller holds mu.
+func (c *channel) liveMembers() iter.Seq[*member] {
+	return func(yield func(*member) bool) {
+		for _, p := range c.parts {
+			if p == nil {
+				continue
+			}
+			for _, m := range p.members {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// connection is the session of that client ID that is a member here, or nil. The
+// caller holds mu.
+func (c *channel) connection(clientID string) *Session {
+	for _, p := range c.parts {
+		if p == nil || clientID == "" {
+			continue
+		}
+		for _, m := range slices.Concat(p.members, p.behind) {
+			if m.session.clientID == clientID {
+				return m.session
+			}
+		}
+	}
+	return nil
 }
 
 // place is the channel's position.
@@ -104,8 +184,12 @@ func (c *channel) view(look func(occupants)) {
 func (c *channel) deliver(e Envelope) (missing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	sender := e.sender
+	if sender == nil {
+		sender = c.connection(e.Except)
+	}
 	if e.Seq == 0 {
-		c.send(e.frame(), e.Except)
+		c.send(e.frame(), sender)
 		return false
 	}
 	if c.opened && e.Epoch != c.position.Epoch { // the log says what is true
@@ -117,7 +201,7 @@ func (c *channel) deliver(e Envelope) (missing bool) {
 		return false
 	}
 	if e.Seq == c.position.Seq+1 {
-		c.sendLive(e.Seq, e.frame(), e.Except)
+		c.sendLive(e.Seq, e.frame(), sender)
 	}
 	return c.startAdvancing()
 }
@@ -154,7 +238,7 @@ func (c *channel) apply(page *Page) (reached bool) {
 		if m.Seq > c.position.Seq+1 { // the log has trimmed what is between
 			c.skip(m.Seq - 1)
 		}
-		c.sendLive(m.Seq, m.frame(), "")
+		c.sendLive(m.Seq, m.frame(), nil)
 	}
 	if !page.More && page.Head > c.position.Seq {
 		c.skip(page.Head) // and nothing is left of it
@@ -167,8 +251,12 @@ func (c *channel) apply(page *Page) (reached bool) {
 func (c *channel) restart(epoch string) {
 	c.position.Epoch = epoch
 	c.hinted = 0
-	for _, m := range c.members {
-		m.live = true
+	for _, p := range c.parts {
+		if p != nil {
+			for _, m := range slices.Clone(p.behind) {
+				m.setLive(true)
+			}
+		}
 	}
 	c.skip(0)
 }
@@ -177,9 +265,7 @@ func (c *channel) restart(epoch string) {
 // the live ones; who is behind finds out by itself. The caller holds mu.
 func (c *channel) skip(seq int64) {
 	c.position.Seq = seq
-	for s, m := range c.members {
-		if m.live {
-			s.push(s.lost(c, c.position, nil))
-		}
+	for m := range c.liveMembers() {
+		m.session.push(m.session.lost(c, c.position, nil))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gatecast/gatecast/broker"
 	"github.com/gatecast/gatecast/ratelimit"
 	"github.com/gatecast/gatecast/ws"
+	"github.com/gatecast/gatecast/ws/netpoll"
 )
 
 // expiring is a client whose token ends, in a bubble, where time passes by itself.
@@ -47,7 +48,7 @@ func (e *expiring) connect(t *testing.T, life time.Duration) {
 		t.Fatal(err)
 	}
 	hub, err := ws.NewHub(ws.Options{
-		Rules: rules, Broker: &broker.Memory{}, DetailMax: 10, Now: e.now, Logger: slog.New(slog.DiscardHandler), ExpiryNotice: 30 * time.Second,
+		Rules: rules, Broker: &broker.Memory{}, Poller: netpoll.Goroutines(), DetailMax: 10, Now: e.now, Logger: slog.New(slog.DiscardHandler), ExpiryNotice: 30 * time.Second,
 		PingInterval: 1000 * time.Hour, PingTimeout: time.Hour, WriteTimeout: time.Second, CloseTimeout: time.Second,
 	})
 	if err != nil {
@@ -55,12 +56,9 @@ func (e *expiring) connect(t *testing.T, life time.Duration) {
 	}
 	server, client := net.Pipe()
 	var running sync.WaitGroup
-	running.Go(func() {
-		hub.Serve(server, ws.Entry{
-			Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser, ExpiresAt: e.end(life)},
-			Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
-		})
-		_ = server.Close()
+	hub.TakeOver(server, ws.Entry{
+		Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser, ExpiresAt: e.end(life)},
+		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 	running.Go(func() { e.read(client) })
 	t.Cleanup(func() {

@@ -45,9 +45,11 @@ func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
 	if _, _, err := ParseChannel(in.Channel); err != nil {
 		return err
 	}
-	if !s.part(in.Channel) {
+	m := s.member(in.Channel)
+	if m == nil {
 		return &Error{Code: CodeNotSubscribed, Channel: in.Channel, Message: "this socket is not subscribed to the channel"}
 	}
+	s.part(m)
 	s.send(replyFrame{Type: TypeUnsubscribed, ID: f.ID, Channel: in.Channel})
 	return nil
 }
@@ -110,10 +112,10 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 	if in.Channel == "" {
 		in.Channel = DefaultChannel
 	}
-	if err := s.hub.opts.Rules.Allow(ActionPublish, in.Channel, s.Claims()); err != nil {
+	if err := s.hub().opts.Rules.Allow(ActionPublish, in.Channel, s.Claims()); err != nil {
 		return err
 	}
-	at := timestamp(s.hub.opts.Now())
+	at := timestamp(s.hub().opts.Now())
 	err := s.broadcast(ctx, in.Channel, encode(typingFrame{
 		Type: TypeTyping, Channel: in.Channel, Sender: s.sender(), IsTyping: *in.IsTyping, Timestamp: at,
 	}))
@@ -128,7 +130,7 @@ func handlePresence(_ context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&in); err != nil {
 		return err
 	}
-	presence, err := s.hub.Presence(in.Channel, s.Claims())
+	presence, err := s.hub().Presence(in.Channel, s.Claims())
 	if err != nil {
 		return err
 	}
@@ -137,6 +139,6 @@ func handlePresence(_ context.Context, s *Session, f Frame) error {
 }
 
 func handlePing(_ context.Context, s *Session, f Frame) error {
-	s.send(replyFrame{Type: TypePong, ID: f.ID, Timestamp: timestamp(s.hub.opts.Now())})
+	s.send(replyFrame{Type: TypePong, ID: f.ID, Timestamp: timestamp(s.hub().opts.Now())})
 	return nil
 }

@@ -1,13 +1,13 @@
 package ws
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	wire "github.com/gobwas/ws"
 )
 
 func FuzzParseFrame(f *testing.F) {
@@ -63,33 +63,52 @@ func FuzzInbox(f *testing.F) {
 	}
 	const limit = 100
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		in := newInbox(bytes.NewReader(sent), limit)
-		for range len(sent) + 1 {
-			opcode, payload, err := in.next()
-			if err == nil {
-				if opcode.IsReserved() || len(payload) > limit && opcode.IsData() || len(payload) > 125 && opcode.IsControl() {
-					t.Fatalf("%x gives opcode %x with %d bytes", sent, opcode, len(payload))
-				}
-				continue
+		in := &inbox{limit: limit}
+		var r frameReader
+		for len(sent) > 0 {
+			piece := sent[:min(len(sent), 1+int(sent[0])%7)] // as the network cuts it
+			sent = sent[len(piece):]
+			r.begin(in, piece)
+			if !takeFrames(t, &r, limit) {
+				return
 			}
-			var bye *goodbye
-			var broken *protocolError
-			switch {
-			case errors.As(err, &bye):
-				if bye.code < 1000 || bye.code == 1005 || bye.code == 1006 || bye.code == 1015 || bye.code > 4999 {
-					t.Fatalf("%x says goodbye with %d", sent, bye.code)
-				}
-			case errors.As(err, &broken):
-				if broken.code != CloseProtocol && broken.code != CloseTooBig || broken.reason == "" {
-					t.Fatalf("%x: %v", sent, err)
-				}
-			case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-				t.Fatalf("%x: %v", sent, err)
+			r.end()
+			if len(in.rest) > limit+wire.MaxHeaderSize+128 || len(in.message) > limit {
+				t.Fatalf("%d and %d bytes are kept", len(in.rest), len(in.message))
 			}
-			return
 		}
-		t.Fatalf("%x gives more frames than it has bytes", sent)
 	})
+}
+
+// takeFrames tells whether more may come.
+func takeFrames(t *testing.T, r *frameReader, limit int) bool {
+	for range len(r.fresh) + 1 {
+		opcode, payload, err := r.next()
+		var bye *goodbye
+		var broken *protocolError
+		switch {
+		case err == nil && opcode == noFrame:
+			return true
+		case err == nil:
+			if opcode.IsReserved() || len(payload) > limit && opcode.IsData() || len(payload) > 125 && opcode.IsControl() {
+				t.Fatalf("opcode %x with %d bytes", opcode, len(payload))
+			}
+		case errors.As(err, &bye):
+			if bye.code < 1000 || bye.code == 1005 || bye.code == 1006 || bye.code == 1015 || bye.code > 4999 {
+				t.Fatalf("it says goodbye with %d", bye.code)
+			}
+			return false
+		case errors.As(err, &broken):
+			if broken.code != CloseProtocol && broken.code != CloseTooBig || broken.reason == "" {
+				t.Fatal(err)
+			}
+			return false
+		default:
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("there are more frames than bytes")
+	return false
 }
 
 func FuzzParseChannel(f *testing.F) {

@@ -75,14 +75,14 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	if err := f.Decode(&q); err != nil {
 		return err
 	}
-	span, err := s.hub.mayRead(s.Claims(), q)
+	span, err := s.hub().mayRead(s.Claims(), q)
 	if err != nil {
 		return err
 	}
-	if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+	if err := s.await(ctx, s.hub().roomBytes()); err != nil {
 		return err
 	}
-	page, err := s.hub.read(ctx, q.Channel, span)
+	page, err := s.hub().read(ctx, q.Channel, span)
 	if err != nil {
 		return err
 	}

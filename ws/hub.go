@@ -1,10 +1,11 @@
 // Package ws is the realtime core: the frames of the protocol, a Session for
 // each connection, and the Hub where they meet in channels.
 //
-// A frame's way in: the inbox (RFC 6455), Session.readLoop, receive (UTF-8),
-// parseFrame, the limiter, the type's Handler, Rules, and for a message the
-// Broker. Its way out: Hub.deliver encodes it once and puts the same bytes into
-// every member's outbox, which that Session's writeLoop empties.
+// A frame's way in: netpoll, line.Received, the frameReader (RFC 6455), receive
+// (UTF-8), parseFrame, the limiter, the type's Handler, Rules, and for a message
+// the Broker. Its way out: Hub.deliver encodes it once, each part of the channel
+// takes the bytes into what is pending, and the part's shard writes them to every
+// member.
 package ws
 
 import (
@@ -12,13 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
+	"github.com/gatecast/gatecast/ws/netpoll"
 )
 
 // Options of a Hub.
@@ -53,6 +55,7 @@ type Options struct {
 	Frames   map[string]FrameType // beside the protocol's own
 	Logger   *slog.Logger         // nil discards
 	Now      func() time.Time     // nil means time.Now
+	Poller   netpoll.Poller       // reads the connections; the Hub closes it. nil means netpoll.New
 }
 
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an
@@ -84,102 +87,107 @@ type Hub struct {
 	opts        Options
 	frames      map[string]FrameType
 	pages       pages
+	shards      []*shard
+	started     time.Time       // what the hub's clock begins with
 	unsubscribe func()          // from the broker
+	endPoller   func()          // once
 	ctx         context.Context // ends with Shutdown
 	cancel      context.CancelFunc
 
-	running   sync.WaitGroup // sessions that Serve has not returned from
+	next          atomic.Uint64 // the shard of the next session
+	subscriptions atomic.Int64
+	readers       sync.Pool // of *frameReader
+	sweep         sweep
+	counts        *counts
+
+	sessions  sync.WaitGroup // those that have not ended
+	working   sync.WaitGroup // the shards' workers and the sweep
 	advancing sync.WaitGroup // channels that read what the broker lost
 
 	mu       sync.RWMutex // guards the rest
 	draining bool
-	sessions map[*Session]struct{}
 	channels map[string]*channel
 }
 
 // NewHub makes a Hub that listens to its broker until Shutdown.
 func NewHub(opts Options) (*Hub, error) {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
-	switch {
-	case opts.Rules == nil || opts.Broker == nil:
-		return nil, errors.New("ws: Rules and Broker are required")
-	case opts.PingTimeout <= 0 || opts.PingInterval <= opts.PingTimeout || opts.WriteTimeout <= 0 || opts.CloseTimeout <= 0:
-		return nil, errors.New("ws: timeouts must be above 0, and PingTimeout below PingInterval")
+	if err := opts.complete(); err != nil {
+		return nil, err
 	}
 	h := &Hub{
 		opts:     opts,
 		frames:   protocolFrames(),
-		sessions: make(map[*Session]struct{}),
+		started:  time.Now(),
+		readers:  sync.Pool{New: func() any { return new(frameReader) }},
+		sweep:    sweep{poke: make(chan struct{}, 1)},
+		counts:   newCounts(),
 		channels: make(map[string]*channel),
 	}
-	for name, frame := range opts.Frames {
-		if _, taken := h.frames[name]; taken {
-			return nil, fmt.Errorf("ws: frame type %q is the protocol's own", name)
-		}
-		if frame.Handle == nil {
-			return nil, fmt.Errorf("ws: frame type %q has no handler", name)
-		}
-		h.frames[name] = frame
+	if err := h.addFrames(); err != nil {
+		return nil, err
 	}
-	for _, name := range opts.AutoSubscribe {
-		if _, _, err := opts.Rules.find(name); err != nil {
-			return nil, fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
+	if h.opts.Poller == nil {
+		var err error
+		if h.opts.Poller, err = netpoll.New(); err != nil {
+			return nil, fmt.Errorf("ws: %w", err)
 		}
 	}
-	if opts.Log == nil && opts.Rules.keep() {
-		return nil, errors.New("ws: a rule keeps history, and there is no Log")
-	}
+	h.endPoller = sync.OnceFunc(h.opts.Poller.Close)
 	h.pages = pages{log: opts.Log, bytes: min(pageBytes, h.roomBytes())}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	for i := range runtime.GOMAXPROCS(0) {
+		sh := newShard(h, i)
+		h.shards = append(h.shards, sh)
+		h.working.Go(sh.work)
+	}
+	h.working.Go(h.watch)
 	h.unsubscribe = opts.Broker.Subscribe(h.deliver)
 	return h, nil
 }
 
-// Serve runs a session on a connection that has been upgraded, until it ends.
-// The caller owns conn and may give it away once Serve has returned: nothing
-// reads or writes it any more.
-func (h *Hub) Serve(conn net.Conn, entry Entry) {
-	s := newSession(h, conn, entry)
-	if code, reason := h.add(s); code != 0 {
-		s.release()
-		s.Close(code, reason)
-		s.writeLoop()
-		s.cancel()
-		return
+// complete fills in what may be left out, and refuses what cannot work.
+func (o *Options) complete() error {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	defer h.remove(s)
-	s.run()
-}
-
-// add answers a close code where the session cannot be let in. Whether its token
-// has been revoked is looked at where CloseSessions sees it already or not yet:
-// one of them finds it.
-func (h *Hub) add(s *Session) (code int, reason string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
+	}
 	switch {
-	case h.draining:
-		return CloseRestart, reasonRestart
-	case h.opts.Revoked != nil && h.opts.Revoked(s.Claims()):
-		return CloseUnauthorized, ReasonEnded
+	case o.Rules == nil || o.Broker == nil:
+		return errors.New("ws: Rules and Broker are required")
+	case o.PingTimeout <= 0 || o.PingInterval <= o.PingTimeout || o.WriteTimeout <= 0 || o.CloseTimeout <= 0:
+		return errors.New("ws: timeouts must be above 0, and PingTimeout below PingInterval")
+	case o.Log == nil && o.Rules.keep():
+		return errors.New("ws: a rule keeps history, and there is no Log")
 	}
-	h.running.Add(1)
-	h.sessions[s] = struct{}{}
-	return 0, ""
+	for _, name := range o.AutoSubscribe {
+		if _, _, err := o.Rules.find(name); err != nil {
+			return fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
+		}
+	}
+	return nil
 }
 
-func (h *Hub) remove(s *Session) {
-	h.mu.Lock()
-	delete(h.sessions, s)
-	h.mu.Unlock()
-	s.release() // before the session counts as ended, so that Shutdown waits for it
-	h.running.Done()
+// addFrames puts the program's frame types beside the protocol's.
+func (h *Hub) addFrames() error {
+	for name, frame := range h.opts.Frames {
+		if _, taken := h.frames[name]; taken {
+			return fmt.Errorf("ws: frame type %q is the protocol's own", name)
+		}
+		if frame.Handle == nil {
+			return fmt.Errorf("ws: frame type %q has no handler", name)
+		}
+		h.frames[name] = frame
+	}
+	return nil
 }
+
+// elapsed is the hub's clock: it only goes on, whatever is done to the system's.
+func (h *Hub) elapsed() time.Duration { return time.Since(h.started) }
 
 func (h *Hub) channel(name string) *channel {
 	h.mu.RLock()
@@ -209,28 +217,35 @@ func (h *Hub) roomBytes() int {
 // CloseSessions closes all sessions whose token says something that about holds
 // for.
 func (h *Hub) CloseSessions(about func(auth.Claims) bool, code int, reason string) {
-	for _, s := range h.sessionsWith(about) {
-		s.Close(code, reason)
+	for _, s := range h.everyone() {
+		if about(s.Claims()) {
+			s.Close(code, reason)
+		}
 	}
 }
 
-func (h *Hub) sessionsWith(about func(auth.Claims) bool) []*Session {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	var those []*Session
-	for s := range h.sessions {
-		if about(s.Claims()) {
-			those = append(those, s)
+// everyone are all sessions there are.
+func (h *Hub) everyone() []*Session {
+	var all []*Session
+	for _, sh := range h.shards {
+		sh.mu.Lock()
+		for i := range sh.seats {
+			all = append(all, sh.seats[i].session)
 		}
+		sh.mu.Unlock()
 	}
-	return those
+	return all
 }
 
 // Sessions is how many sessions there are.
 func (h *Hub) Sessions() int {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return len(h.sessions)
+	n := 0
+	for _, sh := range h.shards {
+		sh.mu.Lock()
+		n += len(sh.seats)
+		sh.mu.Unlock()
+	}
+	return n
 }
 
 // Draining tells whether Shutdown has begun.
@@ -243,66 +258,3 @@ func (h *Hub) Draining() bool {
 // ReasonEnded is said to sockets whose session has ended or whose token was
 // revoked.
 const ReasonEnded = "the session has ended, or its token was revoked: get another token"
-
-const (
-	reasonRestart = "the server restarts"
-	// closePace is the time between two closes of a shutdown, so that not all
-	// clients come back at once; it is shorter where there are many.
-	closePace = time.Millisecond
-)
-
-// Shutdown lets no session in any more, closes those that are there with 1012,
-// one after another within half the time that ctx leaves, and waits until the
-// last has ended. When ctx ends first it cuts the rest off and answers ctx's
-// error; it does not wait for a handler or hook that ignores its own context.
-func (h *Hub) Shutdown(ctx context.Context) error {
-	h.mu.Lock()
-	h.draining = true
-	sessions := maps.Clone(h.sessions)
-	h.mu.Unlock()
-
-	ended := make(chan struct{})
-	go func() {
-		h.running.Wait()
-		close(ended)
-	}()
-	closeAll(ctx, sessions)
-	defer h.advancing.Wait()
-	defer h.cancel()
-	defer h.unsubscribe()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-	}
-	if len(sessions) == 0 {
-		return nil
-	}
-	for s := range sessions {
-		s.cut()
-	}
-	select {
-	case <-ended:
-	case <-time.After(h.opts.CloseTimeout):
-	}
-	return errors.Join(errors.New("ws: some sessions had to be cut off"), ctx.Err())
-}
-
-func closeAll(ctx context.Context, sessions map[*Session]struct{}) {
-	pace := closePace
-	if deadline, ok := ctx.Deadline(); ok && len(sessions) > 0 {
-		pace = min(pace, time.Until(deadline)/2/time.Duration(len(sessions)))
-	}
-	next := time.Now()
-	for s := range sessions {
-		s.Close(CloseRestart, reasonRestart)
-		// A sleep is never short of a fraction of a millisecond, so it is made
-		// only when the schedule is ahead of the clock by more.
-		if next = next.Add(pace); time.Until(next) > closePace {
-			select {
-			case <-time.After(time.Until(next)):
-			case <-ctx.Done(): // no time is left to be kind
-			}
-		}
-	}
-}

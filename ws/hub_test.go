@@ -51,9 +51,9 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 		t.Fatal(err)
 	}
 	upgrader := websocket.FastHTTPUpgrader{}
-	server := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
+	server := &fasthttp.Server{KeepHijackedConns: true, Handler: func(c *fasthttp.RequestCtx) {
 		_ = upgrader.Upgrade(c, func(conn *websocket.Conn) {
-			hub.Serve(conn.NetConn(), ws.Entry{
+			hub.TakeOver(conn.NetConn(), ws.Entry{
 				Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
 				Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 			})
@@ -144,8 +144,12 @@ func TestNewHubRefusesNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := ws.Options{Rules: rules, Broker: &broker.Memory{}, PingInterval: 2, PingTimeout: 1, WriteTimeout: 1, CloseTimeout: 1}
-	if _, err := ws.NewHub(good); err != nil {
+	hub, err := ws.NewHub(good)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := hub.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 	for what, change := range map[string]func(*ws.Options){
 		"no rules":                     func(o *ws.Options) { o.Rules = nil },

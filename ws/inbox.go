@@ -4,24 +4,55 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	wire "github.com/gobwas/ws"
 )
 
-// inbox reads what a client sends, and holds it to RFC 6455. It is owned by
-// readLoop.
+// inbox is what a client has begun to send. Between messages it holds nothing.
 type inbox struct {
-	in     io.Reader // buffered: fasthttp's connection is, with what came behind the handshake
-	limit  int64     // bytes of a message; 0 is unlimited
-	header [wire.MaxHeaderSize]byte
+	limit int64 // bytes of a message; 0 is unlimited; static after construction
 
-	message  bytes.Buffer // the pieces so far
-	opcode   wire.OpCode  // of the message that the pieces belong to
+	rest     []byte      // the beginning of a frame whose end has not come
+	message  []byte      // the pieces so far
+	opcode   wire.OpCode // of the message that the pieces belong to
 	inPieces bool
 }
 
-func newInbox(from io.Reader, limit int) *inbox {
-	return &inbox{in: from, limit: int64(limit)}
+// frameReader takes what a client sends apart, and holds it to RFC 6455. Its
+// buffers go from session to session.
+type frameReader struct {
+	in      *inbox
+	fresh   []byte // what has not been looked at
+	begun   bool   // in.rest holds what fresh is a part of
+	source  bytes.Reader
+	scratch [wire.MaxHeaderSize]byte
+}
+
+// noFrame is the opcode where the next frame has not come whole.
+const noFrame = wire.OpCode(0xff)
+
+// begin takes p behind what has come before. p is not kept.
+func (r *frameReader) begin(in *inbox, p []byte) {
+	r.in, r.fresh, r.begun = in, p, len(in.rest) > 0
+	if r.begun {
+		in.rest = append(in.rest, p...)
+		r.fresh = in.rest
+	}
+}
+
+// end keeps what is left for the next time.
+func (r *frameReader) end() {
+	switch in := r.in; {
+	case len(r.fresh) == 0:
+		in.rest = nil
+	case r.begun:
+		in.rest = in.rest[:copy(in.rest, r.fresh)]
+	default:
+		in.rest = slices.Clone(r.fresh)
+	}
+	r.in, r.fresh = nil, nil
+	r.source.Reset(nil)
 }
 
 // protocolError is a mistake of the peer's that ends the connection with a code.
@@ -40,38 +71,71 @@ type goodbye struct{ code int }
 func (g *goodbye) Error() string { return fmt.Sprintf("ws: the peer said goodbye: %d", g.code) }
 
 // next is the next whole message (text or binary), ping or pong, or the notice
-// that a piece of a message has come (continuation). A close frame is a
-// *goodbye, a broken rule a *protocolError, and all else the connection's own
-// error.
-func (i *inbox) next() (wire.OpCode, []byte, error) {
-	header, err := wire.ReadHeaderBuffer(i.in, i.header[:0])
-	if err == wire.ErrHeaderLengthMSB {
+// that a piece of a message has come (continuation), or noFrame. A close frame is
+// a *goodbye, a broken rule a *protocolError. The payload is the caller's.
+func (r *frameReader) next() (wire.OpCode, []byte, error) {
+	r.source.Reset(r.fresh)
+	header, err := wire.ReadHeaderBuffer(&r.source, r.scratch[:0])
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return noFrame, nil, nil
+	case err != nil:
 		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
-	if err != nil {
+	if err := r.in.check(header); err != nil {
 		return 0, nil, err
 	}
+	if int64(r.source.Len()) < header.Length {
+		return noFrame, nil, nil
+	}
+	start := len(r.fresh) - r.source.Len()
+	payload := slices.Clone(r.fresh[start : start+int(header.Length)])
+	wire.Cipher(payload, header.Mask, 0)
+	r.fresh = r.fresh[start+int(header.Length):]
+	if header.OpCode.IsControl() {
+		return control(header.OpCode, payload)
+	}
+	opcode, message := r.in.piece(header, payload)
+	return opcode, message, nil
+}
+
+// check looks at a header before its payload has come.
+func (i *inbox) check(header wire.Header) error {
 	state := wire.StateServerSide
 	if i.inPieces {
 		state = state.Set(wire.StateFragmented)
 	}
 	if err := wire.CheckHeader(header, state); err != nil {
-		return 0, nil, &protocolError{CloseProtocol, err.Error()}
+		return &protocolError{CloseProtocol, err.Error()}
 	}
-	if header.OpCode.IsControl() {
-		return i.control(header)
+	if i.limit > 0 && !header.OpCode.IsControl() && header.Length > i.limit-int64(len(i.message)) {
+		return &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
 	}
-	return i.data(header)
+	return nil
 }
 
-func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
-	payload := make([]byte, header.Length) // 125 at most: CheckHeader saw to it
-	if _, err := io.ReadFull(i.in, payload); err != nil {
-		return 0, nil, err
+// piece takes a frame of a message, and gives the message where it is the last.
+func (i *inbox) piece(header wire.Header, payload []byte) (wire.OpCode, []byte) {
+	if header.OpCode != wire.OpContinuation {
+		i.opcode = header.OpCode
 	}
-	wire.Cipher(payload, header.Mask, 0)
-	if header.OpCode != wire.OpClose {
-		return header.OpCode, payload, nil
+	whole := header.Fin && !i.inPieces
+	i.inPieces = !header.Fin
+	if whole {
+		return i.opcode, payload
+	}
+	i.message = append(i.message, payload...)
+	if i.inPieces {
+		return wire.OpContinuation, nil
+	}
+	message := i.message
+	i.message = nil // it is the handler's now
+	return i.opcode, message
+}
+
+func control(opcode wire.OpCode, payload []byte) (wire.OpCode, []byte, error) {
+	if opcode != wire.OpClose {
+		return opcode, payload, nil
 	}
 	switch len(payload) {
 	case 0:
@@ -87,46 +151,4 @@ func (i *inbox) control(header wire.Header) (wire.OpCode, []byte, error) {
 		return 0, nil, &protocolError{CloseProtocol, "a close code above 4999"}
 	}
 	return 0, nil, &goodbye{int(code)}
-}
-
-func (i *inbox) data(header wire.Header) (wire.OpCode, []byte, error) {
-	before := i.message.Len()
-	if i.limit > 0 && header.Length > i.limit-int64(before) {
-		return 0, nil, &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
-	}
-	piece, err := i.payload(header)
-	if err != nil {
-		return 0, nil, err
-	}
-	if header.OpCode != wire.OpContinuation {
-		i.opcode = header.OpCode
-	}
-	i.inPieces = !header.Fin
-	if before == 0 && header.Fin {
-		return i.opcode, piece, nil
-	}
-	i.message.Write(piece)
-	if i.inPieces {
-		return wire.OpContinuation, nil, nil
-	}
-	message := i.message.Bytes()
-	i.message = bytes.Buffer{} // the message is the handler's now
-	return i.opcode, message, nil
-}
-
-// trusted is how many bytes a client gets memory for because it announces them.
-// For more it gets memory as it sends.
-const trusted = 4 << 10
-
-// payload reads what follows a header.
-func (i *inbox) payload(header wire.Header) ([]byte, error) {
-	piece := make([]byte, min(header.Length, trusted))
-	_, err := io.ReadFull(i.in, piece)
-	if rest := header.Length - int64(len(piece)); err == nil && rest > 0 {
-		grown := bytes.NewBuffer(piece)
-		_, err = io.CopyN(grown, i.in, rest)
-		piece = grown.Bytes()
-	}
-	wire.Cipher(piece, header.Mask, 0)
-	return piece, err
 }

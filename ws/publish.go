@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gatecast/gatecast/auth"
 )
@@ -14,14 +15,14 @@ import (
 // of size refuse, or one of the Log's.
 func (s *Session) Publish(ctx context.Context, m Message) (Receipt, error) {
 	m.Sender = s.sender()
-	return s.hub.publishAndWait(ctx, s.Claims(), m)
+	return s.hub().publishAndWait(ctx, publication{Message: m, from: s, claims: s.claims.Load()})
 }
 
 // Publish sends m to everyone in its channel, from the bearer of claims, who
 // has no connection here. It is Session.Publish for REST.
 func (h *Hub) Publish(ctx context.Context, claims auth.Claims, m Message) (Receipt, error) {
 	m.Sender = Sender{UserID: claims.Subject, Username: claims.Username}
-	return h.publishAndWait(ctx, claims, m)
+	return h.publishAndWait(ctx, publication{Message: m, claims: &claims})
 }
 
 // MayPublish answers nil where rules let the bearer of claims publish in a
@@ -30,13 +31,21 @@ func (h *Hub) MayPublish(channel string, claims auth.Claims) error {
 	return h.opts.Rules.Allow(ActionPublish, channel, claims)
 }
 
-func (h *Hub) publishAndWait(ctx context.Context, claims auth.Claims, m Message) (Receipt, error) {
+// publication is a message on its way to its channel.
+type publication struct {
+	Message
+	claims *auth.Claims
+	from   *Session      // nil where it came over REST
+	began  time.Duration // on the hub's clock
+}
+
+func (h *Hub) publishAndWait(ctx context.Context, p publication) (Receipt, error) {
 	type outcome struct {
 		receipt Receipt
 		err     error
 	}
 	stored := make(chan outcome, 1)
-	err := h.publish(ctx, claims, m, func(r Receipt, err error) { stored <- outcome{r, err} })
+	err := h.publish(ctx, p, func(r Receipt, err error) { stored <- outcome{r, err} })
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -56,7 +65,8 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 	if err := s.answers.add(ctx); err != nil {
 		return err
 	}
-	err := s.hub.publish(ctx, s.Claims(), m, func(r Receipt, err error) {
+	p := publication{Message: m, from: s, claims: s.claims.Load()}
+	err := s.hub().publish(ctx, p, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {
 		case err != nil:
@@ -73,58 +83,89 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 
 func (s *Session) ack(a ackFrame) { s.push(a.frame()) }
 
-// publish checks the right to send, has m stored where its channel has a
-// history, calls done and hands m to the broker. done is not called where
+// publish checks the right to send, has p stored where its channel has a
+// history, calls done and hands p to the broker. done is not called where
 // publish fails.
-func (h *Hub) publish(ctx context.Context, claims auth.Claims, m Message, done func(Receipt, error)) error {
-	if m.Event == "" {
-		m.Event = DefaultEvent
+func (h *Hub) publish(ctx context.Context, p publication, done func(Receipt, error)) error {
+	p.began = h.elapsed()
+	if p.Event == "" {
+		p.Event = DefaultEvent
 	}
-	if err := checkMarks(m); err != nil {
+	if err := checkMarks(p.Message); err != nil {
 		return err
 	}
-	if err := h.MayPublish(m.Channel, claims); err != nil {
+	if err := h.MayPublish(p.Channel, *p.claims); err != nil {
 		return err
 	}
 	if hook := h.opts.Hooks.Publish; hook != nil {
-		if err := hook(ctx, claims, m); err != nil {
+		if err := hook(ctx, *p.claims, p.Message); err != nil {
 			return err
 		}
 	}
-	if h.opts.Rules.History(m.Channel).Keeps() {
-		return inChannel(h.store(m, done), m.Channel)
-	}
-	m.Time = h.opts.Now()
-	if err := h.broadcast(ctx, m.envelope(Position{})); err != nil {
+	if err := h.awaitRoom(ctx, p.Channel); err != nil {
 		return err
 	}
-	done(Receipt{Time: m.Time}, nil)
+	if h.opts.Rules.History(p.Channel).Keeps() {
+		return inChannel(h.store(p, done), p.Channel)
+	}
+	p.Time = h.opts.Now()
+	if err := h.broadcast(ctx, p.envelope(Position{})); err != nil {
+		return err
+	}
+	h.published(p)
+	h.answer(p, Receipt{Time: p.Time}, nil, done)
 	return nil
 }
 
-// store appends m to the log. Once m is there, the members on this node get it
+// store appends p to the log. Once it is there, the members on this node get it
 // before its sender gets the ack, and other nodes hear of it last: a sender that
-// subscribes just then is either excepted from m and acked behind its subscribed
-// frame, or finds m in the log.
-func (h *Hub) store(m Message, done func(Receipt, error)) error {
-	return h.opts.Log.Append(m, func(r Receipt, err error) {
+// subscribes just then is either excepted from it and acked behind its subscribed
+// frame, or finds it in the log.
+func (h *Hub) store(p publication, done func(Receipt, error)) error {
+	return h.opts.Log.Append(p.Message, func(r Receipt, err error) {
 		if err != nil || r.Duplicate {
-			done(r, err)
+			h.answer(p, r, err, done)
 			return
 		}
-		m.Seq, m.Time = r.Seq, r.Time
-		e := m.envelope(r.Position)
+		p.Seq, p.Time = r.Seq, r.Time
+		e := p.envelope(r.Position)
 		h.deliver(e)
-		done(r, nil)
+		h.published(p)
+		h.answer(p, r, nil, done)
 		if err := h.broadcast(context.Background(), e); err != nil {
-			h.opts.Logger.Error("other nodes were not told of a message", "channel", m.Channel, "seq", m.Seq, "error", err)
+			h.opts.Logger.Error("other nodes were not told of a message", "channel", p.Channel, "seq", p.Seq, "error", err)
 		}
 	})
 }
 
-// envelope is m on its way to its channel.
-func (m *Message) envelope(at Position) Envelope {
-	return Envelope{Channel: m.Channel, Position: at, Except: m.Sender.ClientID, Binary: m.Binary, Payload: m.payload()}
+func (h *Hub) published(p publication) { h.opts.Observer.Published(h.elapsed() - p.began) }
+
+func (h *Hub) answer(p publication, r Receipt, err error, done func(Receipt, error)) {
+	done(r, err)
+	h.opts.Observer.Acked(h.elapsed() - p.began)
+}
+
+// envelope is p for its channel.
+func (p *publication) envelope(at Position) Envelope {
+	return Envelope{Channel: p.Channel, Position: at, Except: p.Sender.ClientID, Binary: p.Binary, Payload: p.payload(), sender: p.from}
+}
+
+// awaitRoom waits until little enough is pending in a channel. So one who
+// publishes faster than sockets can be written to is held up, and those who read
+// are not closed for it.
+func (h *Hub) awaitRoom(ctx context.Context, channel string) error {
+	c := h.channel(channel)
+	if c == nil {
+		return nil
+	}
+	for room := c.full(h.roomBytes()); room != nil; room = c.full(h.roomBytes()) {
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (h *Hub) broadcast(ctx context.Context, e Envelope) error {
@@ -137,7 +178,7 @@ func (h *Hub) broadcast(ctx context.Context, e Envelope) error {
 // broadcast sends a frame that is not kept to everyone in a channel but this
 // connection.
 func (s *Session) broadcast(ctx context.Context, channel string, payload []byte) error {
-	return s.hub.broadcast(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: payload})
+	return s.hub().broadcast(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: payload, sender: s})
 }
 
 // checkMarks holds the names that travel with a message to their bounds. A NUL

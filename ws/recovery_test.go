@@ -20,6 +20,7 @@ import (
 	"github.com/gatecast/gatecast/ratelimit"
 	"github.com/gatecast/gatecast/store"
 	"github.com/gatecast/gatecast/ws"
+	"github.com/gatecast/gatecast/ws/netpoll"
 )
 
 var recoveryRounds = flag.Int("recovery.rounds", 6, "random histories that TestRecoveryIsExact plays")
@@ -88,7 +89,7 @@ func (w *world) start() {
 	between := &lossyBroker{loss: &w.loss}
 	for i := range w.hubs {
 		w.hubs[i], err = ws.NewHub(ws.Options{
-			Rules: rules, Broker: between, Log: w.log, DetailMax: 10, QueueBytes: 64 << 10,
+			Rules: rules, Broker: between, Log: w.log, Poller: netpoll.Goroutines(), DetailMax: 10, QueueBytes: 64 << 10,
 			PingInterval: time.Minute, PingTimeout: time.Second, WriteTimeout: 10 * time.Second, CloseTimeout: time.Second,
 		})
 		if err != nil {
@@ -264,12 +265,9 @@ func (o *observer) connect() {
 	server, client := net.Pipe()
 	o.conn, o.pending = client, make(map[string]string)
 	w, hub := o.w, o.w.hub()
-	w.serving.Go(func() {
-		hub.Serve(server, ws.Entry{
-			Claims:  auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser},
-			Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
-		})
-		_ = server.Close()
+	hub.TakeOver(server, ws.Entry{
+		Claims:  auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser},
+		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 	w.serving.Go(func() { o.listen(client) })
 }

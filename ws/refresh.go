@@ -28,10 +28,10 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	if in.Token == "" {
 		return badFrame("token is required")
 	}
-	if s.hub.opts.Verifier == nil {
+	if s.hub().opts.Verifier == nil {
 		return invalidToken("this server takes no token on an open socket")
 	}
-	newer, err := s.hub.opts.Verifier.Verify(ctx, in.Token)
+	newer, err := s.hub().opts.Verifier.Verify(ctx, in.Token)
 	if errors.Is(err, auth.ErrInvalidToken) {
 		return invalidToken("the token is not valid here or has expired")
 	}
@@ -51,7 +51,7 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 		return invalidToken("the token does not last longer than the one before")
 	}
 	s.claims.Store(&newer)
-	if s.hub.opts.Revoked != nil && s.hub.opts.Revoked(newer) { // after whoever revokes can see it
+	if s.hub().opts.Revoked != nil && s.hub().opts.Revoked(newer) { // after whoever revokes can see it
 		s.Close(CloseUnauthorized, ReasonEnded)
 		return nil
 	}

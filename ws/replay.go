@@ -17,9 +17,12 @@ type replays struct {
 	worker  sync.WaitGroup
 }
 
-// follow has m brought up to its channel.
+// follow has m brought up to its channel. The reader calls it.
 func (s *Session) follow(m *member) {
-	r := &s.replays
+	if s.replays == nil {
+		s.replays = &replays{}
+	}
+	r := s.replays
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.Contains(r.waiting, m) {
@@ -46,8 +49,8 @@ func (r *replays) next() *member {
 
 func (s *Session) replayAll() {
 	for m := s.replays.next(); m != nil; m = s.replays.next() {
-		if err := s.replay(s.ctx, m); err != nil && s.ctx.Err() == nil && !errors.Is(err, errFinished) {
-			s.hub.opts.Logger.Error("a replay failed", "channel", m.channel.name, "client", s.clientID, "error", err)
+		if err := s.replay(s.lifetime(), m); err != nil && s.lifetime().Err() == nil && !errors.Is(err, errFinished) {
+			s.hub().opts.Logger.Error("a replay failed", "channel", m.channel.name, "client", s.clientID, "error", err)
 			s.Close(CloseTryLater, "missed messages cannot be read now") // and its since brings them later
 		}
 	}
@@ -57,18 +60,18 @@ func (s *Session) replayAll() {
 func (s *Session) replay(ctx context.Context, m *member) error {
 	c := m.channel
 	for {
-		if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+		if err := s.await(ctx, s.hub().roomBytes()); err != nil {
 			return err
 		}
 		seq, at, behind := m.place()
 		if !behind {
 			return nil
 		}
-		page, err := s.hub.pages.between(ctx, c.name, seq, at.Seq)
+		page, err := s.hub().pages.between(ctx, c.name, seq, at.Seq)
 		switch {
 		case err != nil:
 		case page.Epoch != at.Epoch: // the channel begins anew
-			err = s.hub.advance(ctx, c)
+			err = s.hub().advance(ctx, c)
 		case page.follows(seq):
 			m.take(seq, page)
 		default:
@@ -101,14 +104,14 @@ func (m *member) take(seq int64, page *Page) {
 		m.session.push(page.Messages[i].frame())
 		m.seq = page.Messages[i].Seq
 	}
-	m.live = m.seq == c.position.Seq
+	m.setLive(m.seq == c.position.Seq)
 }
 
 // startOver tells m that it has missed messages for good, and goes on from the
 // newest ones up to at.
 func (s *Session) startOver(ctx context.Context, m *member, at Position) error {
 	c := m.channel
-	messages, err := s.hub.newest(ctx, c, at, PageMax)
+	messages, err := s.hub().newest(ctx, c, at, PageMax)
 	if err != nil {
 		return err
 	}
@@ -119,7 +122,7 @@ func (s *Session) startOver(ctx context.Context, m *member, at Position) error {
 	}
 	s.push(s.lost(c, at, messages))
 	m.seq = at.Seq
-	m.live = m.seq == c.position.Seq
+	m.setLive(m.seq == c.position.Seq)
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package ws
 
-import "time"
+import (
+	"maps"
+	"sync"
+	"time"
+)
 
 // Stats counts what a Hub does. What is counted since the Hub was made only grows.
 type Stats struct {
@@ -27,9 +31,51 @@ type Observer interface {
 	Acked(took time.Duration)
 }
 
-// Stats are up to date within a second.
+// noObserver is told nothing.
+type noObserver struct{}
+
+func (noObserver) Published(time.Duration) {}
+func (noObserver) Acked(time.Duration)     {}
+
+// counts are what happens seldom enough to be counted under a lock.
+type counts struct {
+	mu      sync.Mutex // guards the rest
+	refused map[string]uint64
+	closed  map[int]uint64
+}
+
+func newCounts() *counts {
+	return &counts{refused: make(map[string]uint64), closed: make(map[int]uint64)}
+}
+
+func (c *counts) refuse(code string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused[code]++
+}
+
+func (c *counts) close(code int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed[code]++
+}
+
+// Stats are what has been counted so far.
 func (h *Hub) Stats() Stats {
+	st := Stats{Sessions: h.Sessions(), Subscriptions: int(h.subscriptions.Load())}
 	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return Stats{Sessions: len(h.sessions), Channels: len(h.channels)}
+	st.Channels = len(h.channels)
+	h.mu.RUnlock()
+	for _, sh := range h.shards {
+		st.Received += sh.received.Load()
+		sh.mu.Lock()
+		st.QueueBytes += sh.queued
+		st.Deliveries += sh.deliveries
+		st.DeliveredBytes += sh.delivered
+		sh.mu.Unlock()
+	}
+	h.counts.mu.Lock()
+	defer h.counts.mu.Unlock()
+	st.Refused, st.Closed = maps.Clone(h.counts.refused), maps.Clone(h.counts.closed)
+	return st
 }

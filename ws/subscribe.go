@@ -48,22 +48,22 @@ func (s *Session) subscribe(ctx context.Context, in subscription) error {
 		return err
 	}
 	if in.Since != nil || in.Last != nil {
-		if err := s.hub.opts.Rules.Allow(ActionRead, in.Channel, s.Claims()); err != nil {
+		if err := s.hub().opts.Rules.Allow(ActionRead, in.Channel, s.Claims()); err != nil {
 			return err
 		}
 	}
-	if m := s.members[in.Channel]; m != nil {
+	if m := s.member(in.Channel); m != nil {
 		return s.begin(ctx, m.channel, in)
 	}
-	if limit := s.hub.opts.Subscriptions; limit > 0 && len(s.members) >= limit {
+	if limit := s.hub().opts.Subscriptions; limit > 0 && len(s.members) >= limit {
 		return &Error{Code: CodeSubscriptionLimit, Channel: in.Channel, Message: fmt.Sprintf("a socket may be subscribed to %d channels; leave one first", limit)}
 	}
-	c, err := s.hub.enter(ctx, in.Channel)
+	c, err := s.hub().enter(ctx, in.Channel)
 	if err != nil {
 		return err
 	}
 	if err := s.begin(ctx, c, in); err != nil {
-		s.hub.leave(c)
+		s.hub().leave(c)
 		return err
 	}
 	return nil
@@ -71,10 +71,10 @@ func (s *Session) subscribe(ctx context.Context, in subscription) error {
 
 // maySubscribe asks the rules and the hook.
 func (s *Session) maySubscribe(ctx context.Context, name string) error {
-	if err := s.hub.opts.Rules.Allow(ActionSubscribe, name, s.Claims()); err != nil {
+	if err := s.hub().opts.Rules.Allow(ActionSubscribe, name, s.Claims()); err != nil {
 		return err
 	}
-	if hook := s.hub.opts.Hooks.Subscribe; hook != nil {
+	if hook := s.hub().opts.Hooks.Subscribe; hook != nil {
 		return hook(ctx, s, name)
 	}
 	return nil
@@ -85,12 +85,12 @@ func (s *Session) maySubscribe(ctx context.Context, name string) error {
 func (s *Session) begin(ctx context.Context, c *channel, in subscription) error {
 	crossing := s.crossing(TypeUserJoined, c.name)
 	for {
-		from, err := s.hub.find(ctx, c, in)
+		from, err := s.hub().find(ctx, c, in)
 		if err != nil {
 			return err
 		}
 		if len(from.messages) > 0 {
-			if err := s.out.await(ctx, s.hub.roomBytes()); err != nil {
+			if err := s.await(ctx, s.hub().roomBytes()); err != nil {
 				return err
 			}
 		}
@@ -108,15 +108,15 @@ func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing 
 	if from.Epoch != c.position.Epoch {
 		return false
 	}
-	m := s.members[c.name]
+	live := from.Seq == c.position.Seq
+	m := s.member(c.name)
 	if m == nil {
-		m = c.add(s, crossing)
-		s.members[c.name] = m
+		m = c.add(s, live, crossing)
 	}
 	s.push(s.subscribed(c, in, from))
 	m.seq = from.Seq
-	m.live = m.seq == c.position.Seq
-	if !m.live {
+	m.setLive(live)
+	if !live {
 		s.follow(m)
 	}
 	return true
@@ -126,7 +126,7 @@ func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing 
 func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte {
 	frame := subscribedFrame{Type: TypeSubscribed, ID: in.id, Channel: c.name, Recovered: from.recovered}
 	if s.may(ActionPresence, c.name) {
-		list := c.occupants.list(s.hub.opts.DetailMax)
+		list := c.occupants.list(s.hub().opts.DetailMax)
 		frame.Presence = &list
 	}
 	if c.keeps && s.may(ActionRead, c.name) { // who cannot come back for more is not told where it is
@@ -139,7 +139,7 @@ func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte
 }
 
 func (s *Session) may(action Action, channel string) bool {
-	return s.hub.opts.Rules.Allow(action, channel, s.Claims()) == nil
+	return s.hub().opts.Rules.Allow(action, channel, s.Claims()) == nil
 }
 
 // find looks where a subscription begins. It never is ahead of the channel.
@@ -208,21 +208,25 @@ func (h *Hub) newest(ctx context.Context, c *channel, at Position, limit int) ([
 	return page.Messages, nil
 }
 
-// part leaves a channel and tells whether the session was in it.
-func (s *Session) part(name string) bool {
-	m := s.members[name]
-	if m == nil {
-		return false
+// member is the session's place in a channel, or nil. The reader calls it.
+func (s *Session) member(channel string) *member {
+	for _, m := range s.members {
+		if m.channel.name == channel {
+			return m
+		}
 	}
-	delete(s.members, name)
-	m.channel.remove(m, s.crossing(TypeUserLeft, name))
-	s.hub.leave(m.channel)
-	return true
+	return nil
+}
+
+// part leaves a channel.
+func (s *Session) part(m *member) {
+	m.channel.remove(m, s.crossing(TypeUserLeft, m.channel.name))
+	s.hub().leave(m.channel)
 }
 
 func (s *Session) leaveAll() {
-	for name := range s.members {
-		s.part(name)
+	for len(s.members) > 0 {
+		s.part(s.members[0])
 	}
 }
 
@@ -235,6 +239,6 @@ func (s *Session) crossing(frameType, channel string) []byte {
 	return wireFrame(wire.OpText, encode(crossingFrame{
 		Type: frameType, Channel: channel, Sender: s.sender(),
 		Message:   fmt.Sprintf("%s %s %s", s.Claims().Username, verb, channel),
-		Timestamp: timestamp(s.hub.opts.Now()),
+		Timestamp: timestamp(s.hub().opts.Now()),
 	}))
 }

@@ -16,13 +16,19 @@ func wireFrame(opcode wire.OpCode, payload []byte) []byte {
 	return seal(opcode, append(make([]byte, headRoom, headRoom+len(payload)), payload...))
 }
 
+// What stands in the place of a length that has 16 or 64 bits of its own.
+const (
+	length16 = 126
+	length64 = 127
+)
+
 // headRoom is how many bytes the header of a server's frame takes at most.
 const headRoom = 10
 
 // seal writes the header right before the payload, which stands in b behind
 // headRoom bytes, and gives the frame: what is encoded there is not copied again.
 func seal(opcode wire.OpCode, b []byte) []byte {
-	const final, length16, length64 = 0x80, 126, 127
+	const final = 0x80
 	start := headRoom - 2
 	switch size := len(b) - headRoom; {
 	case size < length16:

@@ -13,7 +13,7 @@ type Poller interface {
 	// Take makes conn the Poller's own: nobody else reads, writes or closes it
 	// any more, whatever Take answers. early is what was read from it already;
 	// h gets it first. On an error conn is closed, and h hears nothing.
-	Take(conn net.Conn, early []byte, h Handler) (Conn, error)
+	Take(conn net.Conn, early []byte, h Handler) error
 	// Close waits until every connection has ended and its Handler's Closed has
 	// returned; whoever calls it closes them before. Nothing is taken any more.
 	Close()
@@ -24,7 +24,7 @@ type Poller interface {
 // hold up as long as they like: nothing is read meanwhile, and nobody else waits.
 type Handler interface {
 	// Opened is called once.
-	Opened()
+	Opened(conn Conn)
 	// Received brings what came. p is good until it returns.
 	Received(p []byte)
 	// Writable tells that there is room again after a Write that did not take

@@ -1,0 +1,82 @@
+package netpoll
+
+// What a writer does next.
+type step int
+
+const (
+	rest   step = iota // nothing: it ends
+	send               // write what is pending
+	halve              // close the writing side
+	finish             // close the connection
+)
+
+// startWriter is called with mu held.
+func (s *stream) startWriter() {
+	if !s.active {
+		s.active = true
+		s.writer.Go(s.write)
+	}
+}
+
+// write is the writer.
+func (s *stream) write() {
+	for {
+		switch batch, step := s.next(); step {
+		case send:
+			s.send(batch)
+		case halve:
+			if conn, ok := s.conn.(interface{ CloseWrite() error }); ok {
+				_ = conn.CloseWrite() // an error means that the peer has gone
+			}
+		case finish:
+			_ = s.conn.Close()
+			return
+		case rest:
+			return
+		}
+	}
+}
+
+func (s *stream) next() (batch []byte, _ step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.pending) > 0:
+		batch, s.pending = s.pending, nil
+		s.writing = len(batch)
+		return batch, send
+	case s.end != nil:
+		return nil, finish
+	case s.half && !s.halved:
+		s.halved = true
+		return nil, halve
+	}
+	s.active = false
+	return nil, rest
+}
+
+func (s *stream) send(batch []byte) {
+	if _, err := s.conn.Write(batch); err != nil {
+		s.broken(err)
+		return
+	}
+	s.mu.Lock()
+	s.writing = 0
+	owed := s.short
+	s.short = false
+	s.mu.Unlock()
+	if owed {
+		s.handler.Writable()
+	}
+}
+
+// broken ends the stream after a write that failed, and wakes its reader.
+func (s *stream) broken(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		s.end = err
+	}
+	s.pending = nil
+	cut(s.conn)
+}

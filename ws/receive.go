@@ -1,0 +1,75 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	wire "github.com/gobwas/ws"
+)
+
+// receive handles one message.
+func (s *Session) receive(opcode wire.OpCode, payload []byte) {
+	if opcode == wire.OpText && !utf8.Valid(payload) {
+		s.Close(CloseInvalidText, "a text frame must be UTF-8")
+		return
+	}
+	frame, err := parse(opcode, payload)
+	frameType, known := s.hub().frames[frame.Type]
+	if !known {
+		frameType.Cost = costMessage
+		if err == nil {
+			err = &Error{Code: CodeUnknownType, Message: fmt.Sprintf("there is no frame type %.64q", frame.Type)}
+		}
+	}
+	if err == nil && frame.Binary && !frameType.Binary {
+		err = badFrame(fmt.Sprintf("%.64q is not taken in a binary frame; send it as JSON in a text frame", frame.Type))
+	}
+	if refusal := s.admit(frameType, len(payload)); refusal != nil {
+		err = refusal
+	}
+	if err == nil {
+		err = frameType.Handle(s.lifetime(), s, frame)
+	}
+	if err != nil {
+		s.refuse(frame, err)
+	}
+}
+
+func parse(opcode wire.OpCode, message []byte) (Frame, error) {
+	if opcode == wire.OpText {
+		return parseFrame(message)
+	}
+	header, payload, err := splitBinary(message)
+	if err != nil {
+		return Frame{}, err
+	}
+	frame, err := parseFrame(header)
+	frame.Binary, frame.Payload = true, payload
+	if told, _ := AsError(err); err != nil && told.Code == CodeUnknownType && frame.Type == "" {
+		frame.Type, err = TypePublish, nil // what a binary frame is for
+	}
+	return frame, err
+}
+
+// refuse tells the client why its frame was not handled.
+func (s *Session) refuse(f Frame, err error) {
+	if s.closing.Load() && errors.Is(err, errFinished) || s.isFinished() {
+		return // nobody reads it, and the end of the session is what err tells of
+	}
+	told, internal := AsError(err)
+	if internal {
+		s.hub().opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.claims.Load().Subject, "error", err)
+	}
+	s.hub().counts.refuse(told.Code)
+	s.send(errorFrame{
+		Type: TypeError, Code: told.Code, Message: told.Message, ID: f.ID, Channel: told.Channel,
+		RetryAfterMs: told.RetryAfter.Milliseconds(),
+	})
+}
+
+func (s *Session) isFinished() bool {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	return s.finished
+}
