@@ -26,7 +26,7 @@ func (h *Hub) TakeOver(conn net.Conn, entry Entry) {
 		h.turnAway(conn, code, reason)
 		return
 	}
-	if err := h.opts.Poller.Take(conn, early, (*line)(s)); err != nil {
+	if _, err := h.opts.Poller.Take(conn, early, (*line)(s)); err != nil {
 		h.opts.Logger.Error("a connection could not be taken over", "client", s.clientID, "error", err)
 		h.remove(s)
 	}

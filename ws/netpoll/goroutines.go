@@ -15,10 +15,10 @@ type goroutines struct {
 func Goroutines() Poller { return new(goroutines) }
 
 // Take implements Poller.
-func (g *goroutines) Take(nc net.Conn, early []byte, h Handler) error {
+func (g *goroutines) Take(nc net.Conn, early []byte, h Handler) (Conn, error) {
 	if err := g.gate.enter(); err != nil {
 		_ = nc.Close()
-		return err
+		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{}) // who had it before may have set some; an error shows when it is read
 	s := &stream{conn: nc, handler: h}
@@ -26,7 +26,7 @@ func (g *goroutines) Take(nc net.Conn, early []byte, h Handler) error {
 		defer g.gate.leave()
 		s.read(early)
 	}()
-	return nil
+	return s, nil
 }
 
 // Close implements Poller.

@@ -13,7 +13,7 @@ type Poller interface {
 	// Take makes conn the Poller's own: nobody else reads, writes or closes it
 	// any more, whatever Take answers. early is what was read from it already;
 	// h gets it first. On an error conn is closed, and h hears nothing.
-	Take(conn net.Conn, early []byte, h Handler) error
+	Take(conn net.Conn, early []byte, h Handler) (Conn, error)
 	// Close waits until every connection has ended and its Handler's Closed has
 	// returned; whoever calls it closes them before. Nothing is taken any more.
 	Close()

@@ -46,7 +46,7 @@ func New() (Poller, error) {
 }
 
 // Take implements Poller.
-func (p *poller) Take(nc net.Conn, early []byte, h Handler) error {
+func (p *poller) Take(nc net.Conn, early []byte, h Handler) (Conn, error) {
 	plain, ok := nc.(syscall.Conn)
 	if !ok {
 		return p.others.Take(nc, early, h)
@@ -54,21 +54,21 @@ func (p *poller) Take(nc net.Conn, early []byte, h Handler) error {
 	fd, err := duplicate(plain)
 	_ = nc.Close() // ends Go's own polling of the socket, which stays open
 	if err != nil {
-		return takeError(err)
+		return nil, takeError(err)
 	}
 	if err := p.gate.enter(); err != nil {
 		_ = unix.Close(fd)
-		return err
+		return nil, err
 	}
 	c := newConn(p, fd, h)
 	p.table.put(fd, c) // before its first event
 	if err := p.readers[fd%len(p.readers)].add(fd); err != nil {
 		c.shut()
 		p.gate.leave()
-		return takeError(err)
+		return nil, takeError(err)
 	}
 	p.workers.do(job{conn: c, opening: true, early: early})
-	return nil
+	return c, nil
 }
 
 // Close implements Poller.
