@@ -73,7 +73,7 @@ func (s *Session) dropUnbegun() {
 	if s.writing > 0 {
 		s.drop(0) // the frame that has begun is not in out now
 	} else {
-		s.drop(min(s.partial, len(s.out)))
+		s.drop(min(int(s.partial), len(s.out)))
 	}
 }
 

@@ -118,7 +118,7 @@ func NewHub(opts Options) (*Hub, error) {
 		opts:     opts,
 		frames:   protocolFrames(),
 		started:  time.Now(),
-		readers:  sync.Pool{New: func() any { return new(frameReader) }},
+		readers:  sync.Pool{New: func() any { return &frameReader{limit: int64(opts.MessageBytes)} }},
 		sweep:    sweep{poke: make(chan struct{}, 1)},
 		counts:   newCounts(),
 		channels: make(map[string]*channel),

@@ -9,10 +9,8 @@ import (
 	wire "github.com/gobwas/ws"
 )
 
-// inbox is what a client has begun to send. Between messages it holds nothing.
+// inbox is what a client has begun to send.
 type inbox struct {
-	limit int64 // bytes of a message; 0 is unlimited; static after construction
-
 	rest     []byte      // the beginning of a frame whose end has not come
 	message  []byte      // the pieces so far
 	opcode   wire.OpCode // of the message that the pieces belong to
@@ -22,7 +20,8 @@ type inbox struct {
 // frameReader takes what a client sends apart, and holds it to RFC 6455. Its
 // buffers go from session to session.
 type frameReader struct {
-	in      *inbox
+	limit   int64 // bytes of a message; 0 is unlimited
+	in      inbox
 	fresh   []byte // what has not been looked at
 	begun   bool   // in.rest holds what fresh is a part of
 	source  bytes.Reader
@@ -33,26 +32,34 @@ type frameReader struct {
 const noFrame = wire.OpCode(0xff)
 
 // begin takes p behind what has come before. p is not kept.
-func (r *frameReader) begin(in *inbox, p []byte) {
-	r.in, r.fresh, r.begun = in, p, len(in.rest) > 0
-	if r.begun {
-		in.rest = append(in.rest, p...)
-		r.fresh = in.rest
+func (r *frameReader) begin(before *inbox, p []byte) {
+	r.in, r.fresh = inbox{}, p
+	if before != nil {
+		r.in = *before
+	}
+	if r.begun = len(r.in.rest) > 0; r.begun {
+		r.in.rest = append(r.in.rest, p...)
+		r.fresh = r.in.rest
 	}
 }
 
-// end keeps what is left for the next time.
-func (r *frameReader) end() {
-	switch in := r.in; {
+// end gives what is to be kept until more comes, or nil.
+func (r *frameReader) end() *inbox {
+	switch {
 	case len(r.fresh) == 0:
-		in.rest = nil
+		r.in.rest = nil
 	case r.begun:
-		in.rest = in.rest[:copy(in.rest, r.fresh)]
+		r.in.rest = r.in.rest[:copy(r.in.rest, r.fresh)]
 	default:
-		in.rest = slices.Clone(r.fresh)
+		r.in.rest = slices.Clone(r.fresh)
 	}
-	r.in, r.fresh = nil, nil
 	r.source.Reset(nil)
+	kept := r.in
+	r.in, r.fresh = inbox{}, nil
+	if len(kept.rest) == 0 && !kept.inPieces {
+		return nil
+	}
+	return &kept
 }
 
 // protocolError is a mistake of the peer's that ends the connection with a code.
@@ -82,7 +89,7 @@ func (r *frameReader) next() (wire.OpCode, []byte, error) {
 	case err != nil:
 		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
-	if err := r.in.check(header); err != nil {
+	if err := r.in.check(header, r.limit); err != nil {
 		return 0, nil, err
 	}
 	if int64(r.source.Len()) < header.Length {
@@ -100,7 +107,7 @@ func (r *frameReader) next() (wire.OpCode, []byte, error) {
 }
 
 // check looks at a header before its payload has come.
-func (i *inbox) check(header wire.Header) error {
+func (i *inbox) check(header wire.Header, limit int64) error {
 	state := wire.StateServerSide
 	if i.inPieces {
 		state = state.Set(wire.StateFragmented)
@@ -108,8 +115,8 @@ func (i *inbox) check(header wire.Header) error {
 	if err := wire.CheckHeader(header, state); err != nil {
 		return &protocolError{CloseProtocol, err.Error()}
 	}
-	if i.limit > 0 && !header.OpCode.IsControl() && header.Length > i.limit-int64(len(i.message)) {
-		return &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", i.limit)}
+	if limit > 0 && !header.OpCode.IsControl() && header.Length > limit-int64(len(i.message)) {
+		return &protocolError{CloseTooBig, fmt.Sprintf("a message may have %d bytes", limit)}
 	}
 	return nil
 }

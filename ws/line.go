@@ -96,9 +96,11 @@ const maxDropped = 256 << 10
 // read takes bytes, and the frames that they complete.
 func (s *Session) read(p []byte) {
 	r := s.hub().readers.Get().(*frameReader)
-	defer s.hub().readers.Put(r) // behind end
-	r.begin(&s.in, p)
-	defer r.end()
+	r.begin(s.in, p)
+	defer func() {
+		s.in = r.end()
+		s.hub().readers.Put(r)
+	}()
 	for !s.deaf {
 		opcode, payload, err := r.next()
 		if err != nil {
@@ -111,7 +113,7 @@ func (s *Session) read(p []byte) {
 		s.take(opcode, payload)
 	}
 	if s.closing.Load() {
-		if s.dropped += len(p); s.dropped > maxDropped {
+		if s.dropped += int32(len(p)); s.dropped > maxDropped {
 			<-s.lifetime().Done() // the close frame has until then to get there
 		}
 	}

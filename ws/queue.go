@@ -103,7 +103,7 @@ func (s *Session) markDirty() {
 // takeOut gives the worker what is in out. The caller holds the shard's mu.
 func (s *Session) takeOut() []byte {
 	taken := s.out
-	s.out, s.writing = nil, len(taken)
+	s.out, s.writing = nil, int32(len(taken))
 	s.shard.queued -= int64(len(taken))
 	return taken
 }
@@ -112,7 +112,7 @@ func (s *Session) takeOut() []byte {
 // tells whether there was room. The caller holds the shard's mu.
 func (s *Session) putBack(rest []byte) bool {
 	limit := s.shard.hub.opts.QueueBytes
-	if limit > 0 && len(rest)+len(s.out) > limit && len(rest) > s.partial {
+	if limit > 0 && len(rest)+len(s.out) > limit && len(rest) > int(s.partial) {
 		return false
 	}
 	s.shard.queued += int64(len(rest))
@@ -177,7 +177,7 @@ func (s *Session) look(n int) (room <-chan struct{}, err error) {
 	switch {
 	case s.finished:
 		return nil, errFinished
-	case len(s.out)+s.writing <= n:
+	case len(s.out)+int(s.writing) <= n:
 		return nil, nil
 	case s.room == nil:
 		s.room = make(chan struct{})

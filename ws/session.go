@@ -35,22 +35,24 @@ type Session struct {
 	answers answers                     // that publishes still wait for
 
 	// owned by the reader
-	in         inbox
-	dropped    int // bytes that came behind our own close
-	deaf       bool
-	welcomed   bool        // the Connect hook let it in
+	in         *inbox      // nil where no message has begun
 	replays    *replays    // of members that are behind; nil before there was one
 	violations *violations // nil before there was one
+	dropped    int32       // bytes that came behind our own close
+	deaf       bool        // nothing more is understood of what comes
+	welcomed   bool        // the Connect hook let it in
 
 	// changed by the reader under the shard's mu: either is enough to read it
 	members []*member
 
 	// guarded by the shard's mu
 	conn     netpoll.Conn  // nil before it is opened
-	seat     int32         // in shard.seats; -1 when it has left
 	out      []byte        // whole frames that wait, but for what is left of one that has begun
-	partial  int           // bytes left of that one, in out or in what is being written
-	writing  int           // bytes that were taken from out and are being written
+	partial  int32         // bytes left of that one, in out or in what is being written
+	writing  int32         // bytes that were taken from out and are being written
+	seat     int32         // in shard.seats; -1 when it has left
+	round    uint32        // the shard's last one that has a job for it
+	job      int32         // in shard.jobs, in that round
 	dirty    bool          // it is in shard.sessions
 	blocked  bool          // the kernel has no room
 	vacant   bool          // it has told that there is room since the round began
@@ -59,14 +61,11 @@ type Session struct {
 	bye      bool          // the peer has said goodbye: the connection ends when all is written
 	half     bool          // our side of the connection ends when all is written
 	over     bool          // its end has begun: nothing is waited for any more
+	ending   *ending       // nil until it is closing
 	done     chan struct{} // closed with over; nil before somebody asks for it
 	room     chan struct{} // closed when there is more room in out; nil while nobody waits
-	ending   *ending       // nil until it is closing
 	stalled  time.Duration // when it has been blocked for too long
 	pulse    pulse
-
-	round uint32 // the shard's last one that has a job for it
-	job   int32  // in shard.jobs, in that round
 }
 
 func newSession(sh *shard, e Entry) *Session {
@@ -75,7 +74,7 @@ func newSession(sh *shard, e Entry) *Session {
 	}
 	s := &Session{
 		shard: sh, clientID: rand.Text(), limiter: e.Limiter, release: e.Release,
-		in:      inbox{limit: int64(sh.hub.opts.MessageBytes)},
+		seat:    -1,
 		blocked: true, // until there is a connection
 	}
 	s.claims.Store(&e.Claims)

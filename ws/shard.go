@@ -209,7 +209,7 @@ func (sh *shard) settle(j *job) {
 
 // leave puts back what the kernel had no room for. The caller holds mu.
 func (sh *shard) leave(s *Session, j *job) {
-	s.partial = remainder(j.bytes, s.partial, j.n)
+	s.partial = int32(remainder(j.bytes, int(s.partial), j.n))
 	rest := j.bytes[j.n:]
 	if s.abrupt { // nothing but the frame that has begun goes before the close frame
 		rest = rest[:s.partial]
