@@ -18,41 +18,13 @@ type Frame struct {
 	Binary  bool
 	Payload []byte
 
-	raw []byte
+	raw     []byte
+	members []jsonMember // of raw; good until the Handler returns
 }
 
 // Decode reads the frame's fields into v as encoding/json does. What does not
 // fit is an *Error that names the field.
 func (f Frame) Decode(v any) error { return decodeJSON(f.raw, v) }
-
-// parseFrame reads the part that all frames share. The frame that comes back
-// with an error carries the ID where there was one, for the reply.
-func parseFrame(raw []byte) (Frame, error) {
-	f := Frame{raw: raw}
-	if firstByte(raw) != '{' && json.Valid(raw) {
-		return f, badFrame("a frame must be a JSON object")
-	}
-	var head struct {
-		Type json.RawMessage `json:"type"`
-		ID   json.RawMessage `json:"id"`
-	}
-	if err := json.Unmarshal(raw, &head); err != nil { // it bounds the depth of what it looks at itself
-		return f, badFrame("the frame is not JSON")
-	}
-	if err := f.takeID(head.ID); err != nil {
-		return f, err
-	}
-	if err := CheckDepth(raw); err != nil {
-		return f, err
-	}
-	if len(head.Type) == 0 {
-		return f, &Error{Code: CodeUnknownType, Message: `the frame has no "type"`}
-	}
-	if err := json.Unmarshal(head.Type, &f.Type); err != nil {
-		return f, badFrame("type must be a string")
-	}
-	return f, nil
-}
 
 func (f *Frame) takeID(id json.RawMessage) error {
 	switch first := firstByte(id); {

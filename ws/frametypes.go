@@ -1,9 +1,6 @@
 package ws
 
-import (
-	"context"
-	"encoding/json"
-)
+import "context"
 
 // Handler does what a frame asks. An *Error that it returns is told to the
 // client; any other error is logged and told as unavailable. It runs on the
@@ -55,44 +52,34 @@ func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
 }
 
 func handleChat(ctx context.Context, s *Session, f Frame) error {
-	var in struct {
-		Channel string          `json:"channel"`
-		Message json.RawMessage `json:"message"`
-		Key     string          `json:"key"`
-	}
-	if err := f.Decode(&in); err != nil {
+	m := Message{Event: TypeChat, Data: f.value("message")}
+	if err := f.texts(textInto{"channel", &m.Channel}, textInto{"key", &m.Key}); err != nil {
 		return err
 	}
-	switch first := firstByte(in.Message); {
-	case first == 0 || first == 'n' || string(in.Message) == `""`:
+	switch first := firstByte(m.Data); {
+	case first == 0 || first == 'n' || string(m.Data) == `""`:
 		return badFrame("message is required")
 	case first != '"':
 		return badFrame("message must be a string")
 	}
-	if in.Channel == "" {
-		in.Channel = DefaultChannel
+	if m.Channel == "" {
+		m.Channel = DefaultChannel
 	}
 	// The tutorials' clients give no id and know no ack.
-	return s.publish(ctx, f, len(f.ID) > 0, Message{Channel: in.Channel, Event: TypeChat, Data: in.Message, Key: in.Key})
+	return s.publish(ctx, f, len(f.ID) > 0, m)
 }
 
 func handlePublish(ctx context.Context, s *Session, f Frame) error {
-	var in struct {
-		Channel string          `json:"channel"`
-		Event   string          `json:"event"`
-		Data    json.RawMessage `json:"data"`
-		Key     string          `json:"key"`
-	}
-	if err := f.Decode(&in); err != nil {
+	m := Message{Data: f.value("data")}
+	if err := f.texts(textInto{"channel", &m.Channel}, textInto{"event", &m.Event}, textInto{"key", &m.Key}); err != nil {
 		return err
 	}
-	m := Message{Channel: in.Channel, Event: in.Event, Data: in.Data, Key: in.Key}
 	switch {
-	case f.Binary && len(in.Data) > 0:
+	case f.Binary && m.Data != nil:
 		return badFrame("a binary frame has its data behind the header, not in it")
 	case f.Binary:
 		m.Binary, m.Data = true, f.Payload
-	case len(in.Data) == 0:
+	case m.Data == nil:
 		return badFrame("data is required")
 	}
 	return s.publish(ctx, f, true, m)

@@ -22,7 +22,7 @@ func FuzzParseFrame(f *testing.F) {
 		if !utf8.Valid(raw) {
 			t.Skip("a text frame that is not UTF-8 never gets here")
 		}
-		frame, err := parseFrame(raw)
+		frame, err := new(frameParser).parseText(raw)
 		if err != nil {
 			told, internal := AsError(err)
 			if internal || told.Code == "" || told.Message == "" {

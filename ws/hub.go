@@ -97,6 +97,7 @@ type Hub struct {
 	next          atomic.Uint64 // the shard of the next session
 	subscriptions atomic.Int64
 	readers       sync.Pool // of *frameReader
+	parsers       sync.Pool // of *frameParser
 	sweep         sweep
 	counts        *counts
 
@@ -119,6 +120,7 @@ func NewHub(opts Options) (*Hub, error) {
 		frames:   protocolFrames(),
 		started:  time.Now(),
 		readers:  sync.Pool{New: func() any { return &frameReader{limit: int64(opts.MessageBytes)} }},
+		parsers:  sync.Pool{New: func() any { return new(frameParser) }},
 		sweep:    sweep{poke: make(chan struct{}, 1)},
 		counts:   newCounts(),
 		channels: make(map[string]*channel),

@@ -126,7 +126,7 @@ func appendMember(b []byte, name, value string) []byte {
 }
 
 // isPlain tells whether s needs no escape in JSON.
-func isPlain(s string) bool {
+func isPlain[text string | []byte | json.RawMessage](s text) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
 			return false

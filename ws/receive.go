@@ -14,7 +14,9 @@ func (s *Session) receive(opcode wire.OpCode, payload []byte) {
 		s.Close(CloseInvalidText, "a text frame must be UTF-8")
 		return
 	}
-	frame, err := parse(opcode, payload)
+	parser := s.hub().parsers.Get().(*frameParser)
+	defer s.hub().parsers.Put(parser)
+	frame, err := parser.parse(opcode, payload)
 	frameType, known := s.hub().frames[frame.Type]
 	if !known {
 		frameType.Cost = costMessage
@@ -34,22 +36,6 @@ func (s *Session) receive(opcode wire.OpCode, payload []byte) {
 	if err != nil {
 		s.refuse(frame, err)
 	}
-}
-
-func parse(opcode wire.OpCode, message []byte) (Frame, error) {
-	if opcode == wire.OpText {
-		return parseFrame(message)
-	}
-	header, payload, err := splitBinary(message)
-	if err != nil {
-		return Frame{}, err
-	}
-	frame, err := parseFrame(header)
-	frame.Binary, frame.Payload = true, payload
-	if told, _ := AsError(err); err != nil && told.Code == CodeUnknownType && frame.Type == "" {
-		frame.Type, err = TypePublish, nil // what a binary frame is for
-	}
-	return frame, err
 }
 
 // refuse tells the client why its frame was not handled.
