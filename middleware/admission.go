@@ -47,7 +47,7 @@ func (g *Gate) admission(claims auth.Claims, address string) (*Admission, error)
 		}
 		taken = append(taken, func() { slot.of.Release(slot.key) })
 	}
-	limiter, release := g.opts.Users.Acquire(claims.Subject)
-	taken = append(taken, release)
+	limiter := g.opts.Users.Acquire(claims.Subject)
+	taken = append(taken, func() { g.opts.Users.Release(limiter) })
 	return &Admission{Claims: claims, Limiter: limiter, release: sync.OnceFunc(giveBack)}, nil
 }

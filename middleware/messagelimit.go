@@ -16,8 +16,8 @@ func MessageLimit(rate ratelimit.Rate, users *ratelimit.Keyed) fiber.Handler {
 		if !ok {
 			return ErrNoToken
 		}
-		limiter, release := users.Acquire(claims.Subject)
-		defer release()
+		limiter := users.Acquire(claims.Subject)
+		defer users.Release(limiter)
 		declared := max(0, c.Request().Header.ContentLength()) // below 0 without one
 		if err := told.charge(c, limiter, 1, float64(declared)); err != nil {
 			return err

@@ -24,8 +24,8 @@ func RateLimit(name string, rate ratelimit.Rate, limiters *ratelimit.Keyed) fibe
 		if rate.PerSecond == 0 {
 			return c.Next()
 		}
-		limiter, release := limiters.Acquire(ratelimit.AddressKey(AddressOf(c)))
-		defer release()
+		limiter := limiters.Acquire(ratelimit.AddressKey(AddressOf(c)))
+		defer limiters.Release(limiter)
 		if err := told.charge(c, limiter, 1); err != nil {
 			return err
 		}

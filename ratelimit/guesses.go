@@ -102,8 +102,8 @@ func (g *Guesses) Len() int {
 
 // limiter is key's, for a moment: one that is forgotten after that was full.
 func (k *Keyed) limiter(key string) *Limiter {
-	l, release := k.Acquire(key)
-	release()
+	l := k.Acquire(key)
+	k.Release(l)
 	return l
 }
 

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"container/list"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -9,7 +8,7 @@ import (
 
 // Options of a Keyed.
 type Options struct {
-	// Rates are the buckets of every key.
+	// Rates are the buckets of every key. More than MaxRates panic.
 	Rates []Rate
 	// Capacity is how many keys have a Limiter of their own at most. Keys
 	// beyond it share a small fixed set. Zero means DefaultCapacity.
@@ -20,7 +19,7 @@ type Options struct {
 
 const (
 	// DefaultCapacity is the number of keys a Keyed remembers by default, at
-	// a few hundred bytes each.
+	// 150 bytes or so each.
 	DefaultCapacity = 100_000
 
 	// sharedLimiters is how many Limiters stand in for the keys over capacity.
@@ -36,21 +35,22 @@ const (
 // concurrent use.
 type Keyed struct {
 	// static after construction
-	opts Options
-	seed maphash.Seed
+	terms    *terms
+	capacity int
+	seed     maphash.Seed
 
-	mu      sync.Mutex // guards the rest
-	entries map[string]*entry
-	idle    *list.List // of *entry without references, the next to be looked at in the back
-	held    int        // references given out and not released
-	shared  [sharedLimiters]*Limiter
+	mu       sync.Mutex // guards the rest
+	limiters map[string]*Limiter
+	idle     idleList
+	held     int // Limiters acquired and not released
+	shared   [sharedLimiters]*Limiter
 }
 
-type entry struct {
-	key     string
-	limiter *Limiter
-	refs    int
-	place   *list.Element // in Keyed.idle; nil while referenced
+// place is where a Limiter is in a Keyed.
+type place struct {
+	key        string
+	holders    int
+	next, prev *Limiter // in the list of the idle ones; nil while there are holders
 }
 
 // NewKeyed makes an empty Keyed.
@@ -59,83 +59,87 @@ func NewKeyed(opts Options) *Keyed {
 		opts.Capacity = DefaultCapacity
 	}
 	return &Keyed{
-		opts:    opts,
-		seed:    maphash.MakeSeed(),
-		entries: make(map[string]*entry),
-		idle:    list.New(),
+		terms:    newTerms(opts.Now, opts.Rates),
+		capacity: opts.Capacity,
+		seed:     maphash.MakeSeed(),
+		limiters: make(map[string]*Limiter),
+		idle:     newIdleList(),
 	}
 }
 
-// Acquire gives key's one Limiter and keeps it until release is called. All
-// who hold the key at the same time hold the same Limiter.
-func (k *Keyed) Acquire(key string) (l *Limiter, release func()) {
+// Acquire gives key's one Limiter and keeps it until it is released. All who hold
+// the key at the same time hold the same Limiter. The key is kept.
+func (k *Keyed) Acquire(key string) *Limiter {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.entries[key]
-	if e == nil {
-		if e = k.insert(key); e == nil {
-			return k.sharedFor(key), func() {}
+	l := k.limiters[key]
+	if l == nil {
+		if l = k.insert(key); l == nil {
+			return k.sharedFor(key)
 		}
+	} else if l.place.holders == 0 {
+		k.idle.remove(l)
 	}
-	if e.place != nil {
-		k.idle.Remove(e.place)
-		e.place = nil
-	}
-	e.refs++
+	l.place.holders++
 	k.held++
-	return e.limiter, sync.OnceFunc(func() { k.release(e) })
+	return l
 }
 
-func (k *Keyed) release(e *entry) {
+// Release gives back what Acquire gave. Each Limiter acquired is given back with
+// one Release.
+func (k *Keyed) Release(l *Limiter) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if l.place.holders == 0 {
+		return // it is one that keys over capacity share
+	}
 	k.held--
-	if e.refs--; e.refs == 0 {
-		e.place = k.idle.PushFront(e)
+	if l.place.holders--; l.place.holders == 0 {
+		k.idle.pushFront(l)
 	}
 }
 
-// insert makes key's entry, or answers nil when there is no room.
-func (k *Keyed) insert(key string) *entry {
+// insert makes key's Limiter, or answers nil when there is no room.
+func (k *Keyed) insert(key string) *Limiter {
 	k.evict()
-	if len(k.entries) >= k.opts.Capacity {
+	if len(k.limiters) >= k.capacity {
 		return nil
 	}
-	e := &entry{key: key, limiter: k.newLimiter()}
-	k.entries[key] = e
-	return e
+	l := &Limiter{terms: k.terms, place: place{key: key}}
+	k.limiters[key] = l
+	return l
 }
 
 // evict looks at idle keys in turn, so that a few that refill slowly do not stand
 // before all the others.
 func (k *Keyed) evict() {
-	for range min(evictLook, k.idle.Len()) {
-		place := k.idle.Back()
-		e := place.Value.(*entry)
-		if !e.limiter.full() {
-			k.idle.MoveToFront(place)
-			continue
+	for range evictLook {
+		l := k.idle.back()
+		if l == nil {
+			return
 		}
-		k.idle.Remove(place)
-		delete(k.entries, e.key)
+		k.idle.remove(l)
+		if l.full() {
+			delete(k.limiters, l.place.key)
+		} else {
+			k.idle.pushFront(l)
+		}
 	}
 }
 
 func (k *Keyed) sharedFor(key string) *Limiter {
 	i := maphash.String(k.seed, key) % sharedLimiters
 	if k.shared[i] == nil {
-		k.shared[i] = k.newLimiter()
+		k.shared[i] = &Limiter{terms: k.terms}
 	}
 	return k.shared[i]
 }
-
-func (k *Keyed) newLimiter() *Limiter { return NewLimiter(k.opts.Now, k.opts.Rates...) }
 
 // Len is how many keys are remembered.
 func (k *Keyed) Len() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.entries)
+	return len(k.limiters)
 }
 
 // Held is how many acquired Limiters have not been released.

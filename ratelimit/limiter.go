@@ -1,6 +1,6 @@
-// Package ratelimit holds token buckets on golang.org/x/time/rate, one set a
-// user or address, and counted slots beside them. Both stay bounded in memory
-// however many keys are shown to them.
+// Package ratelimit holds token buckets, one set a user or address, and counted
+// slots beside them. Both stay bounded in memory however many keys are shown to
+// them.
 //
 // A refusal never creates a debt: what was refused costs nothing, and a sole
 // caller that waits what it was told is let through next time.
@@ -10,8 +10,6 @@ import (
 	"math"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Rate is how fast a bucket fills and how much it holds. A zero PerSecond
@@ -21,33 +19,43 @@ type Rate struct {
 	Burst     int     // tokens held at most
 }
 
-// resolution is how many parts x/time/rate's whole tokens are cut into here,
-// so that cheap work (a typing notice, a ping) can cost a part of a token.
-const resolution = 1000
+// MaxRates is how many buckets a Limiter has at most. There is a Limiter for every
+// user who is here, so its buckets lie in it and take no memory of their own.
+const MaxRates = 2
 
 // Limiter is a set of buckets that are spent together: a call takes its cost
 // from all of them or from none. It is safe for concurrent use.
 type Limiter struct {
-	// static after construction
-	buckets []*rate.Limiter // nil where the rate is switched off
-	now     func() time.Time
+	terms *terms // static after construction
 
-	mu sync.Mutex // makes the look at all buckets and the taking one step
+	mu      sync.Mutex        // guards the next two; makes the look at all buckets and the taking one step
+	at      time.Duration     // since terms.start
+	missing [MaxRates]float64 // tokens that each bucket lacked then to be full
+
+	place place // the Keyed's, and guarded by its mu; zero where there is none
 }
 
-// NewLimiter makes a Limiter with one full bucket a rate, in that order. A nil
-// now means time.Now.
-func NewLimiter(now func() time.Time, rates ...Rate) *Limiter {
+// terms are what the Limiters of a Keyed have in common. They do not change.
+type terms struct {
+	rates []Rate
+	now   func() time.Time
+	start time.Time
+}
+
+func newTerms(now func() time.Time, rates []Rate) *terms {
+	if len(rates) > MaxRates {
+		panic("ratelimit: more rates than MaxRates")
+	}
 	if now == nil {
 		now = time.Now
 	}
-	l := &Limiter{now: now, buckets: make([]*rate.Limiter, len(rates))}
-	for i, r := range rates {
-		if r.PerSecond > 0 {
-			l.buckets[i] = rate.NewLimiter(rate.Limit(r.PerSecond*resolution), r.Burst*resolution)
-		}
-	}
-	return l
+	return &terms{rates: rates, now: now, start: now()}
+}
+
+// NewLimiter makes a Limiter with one full bucket a rate, in that order. It panics
+// where there are more than MaxRates. A nil now means time.Now.
+func NewLimiter(now func() time.Time, rates ...Rate) *Limiter {
+	return &Limiter{terms: newTerms(now, rates)}
 }
 
 // Take spends one cost a bucket, in tokens, and answers 0; or spends nothing
@@ -57,20 +65,17 @@ func NewLimiter(now func() time.Time, rates ...Rate) *Limiter {
 func (l *Limiter) Take(costs ...float64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
+	l.refill()
 	var wait time.Duration
 	for i, cost := range costs {
-		wait = max(wait, waitFor(l.buckets[i], now, parts(cost)))
+		wait = max(wait, l.waitFor(i, cost))
 	}
-	if wait > 0 {
-		return wait
-	}
-	for i, cost := range costs {
-		if b := l.buckets[i]; b != nil {
-			b.AllowN(now, parts(cost))
+	if wait == 0 {
+		for i, cost := range costs {
+			l.spend(i, cost)
 		}
 	}
-	return 0
+	return wait
 }
 
 // Return gives back what Take has spent, where it turns out that nothing was
@@ -78,11 +83,9 @@ func (l *Limiter) Take(costs ...float64) time.Duration {
 func (l *Limiter) Return(costs ...float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
+	l.refill()
 	for i, cost := range costs {
-		if b := l.buckets[i]; b != nil {
-			b.AllowN(now, -parts(cost)) // x/time/rate caps what is too much when it next looks
-		}
+		l.spend(i, -cost)
 	}
 }
 
@@ -92,18 +95,18 @@ const Never = time.Duration(math.MaxInt64)
 // Left is how many whole tokens the bucket at index i holds now, and how long
 // until it has one more than that.
 func (l *Limiter) Left(i int) (tokens int, next time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.buckets[i]
-	if b == nil {
+	rate := l.terms.rates[i]
+	if rate.PerSecond <= 0 {
 		return math.MaxInt32, 0
 	}
-	now := l.now()
-	tokens = int(math.Max(0, b.TokensAt(now)) / resolution)
-	if tokens*resolution >= b.Burst() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refill()
+	tokens = int(float64(rate.Burst) - l.missing[i] + rounding)
+	if tokens >= rate.Burst {
 		return tokens, 0
 	}
-	return tokens, waitFor(b, now, (tokens+1)*resolution)
+	return tokens, l.waitFor(i, float64(tokens+1))
 }
 
 // full tells whether every bucket has refilled, so that forgetting this
@@ -111,33 +114,48 @@ func (l *Limiter) Left(i int) (tokens int, next time.Duration) {
 func (l *Limiter) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	for _, b := range l.buckets {
-		if b != nil && b.TokensAt(now) < float64(b.Burst()) {
-			return false
-		}
-	}
-	return true
+	l.refill()
+	return l.missing == [MaxRates]float64{}
 }
 
-// waitFor looks and takes nothing: x/time/rate's own Reserve would leave a
-// debt behind until it is cancelled.
-func waitFor(b *rate.Limiter, now time.Time, n int) time.Duration {
-	if b == nil {
-		return 0
+// refill brings the buckets to where they are now. The caller holds mu, as that
+// of the rest does.
+func (l *Limiter) refill() {
+	now := l.terms.now().Sub(l.terms.start)
+	elapsed := max(0, now-l.at).Seconds() // a clock can be put back
+	for i, rate := range l.terms.rates {
+		l.missing[i] = max(0, l.missing[i]-elapsed*rate.PerSecond)
 	}
-	if n > b.Burst() {
+	l.at = now
+}
+
+// spend takes from bucket i; a cost below 0 is given to it.
+func (l *Limiter) spend(i int, cost float64) {
+	if rate := l.terms.rates[i]; rate.PerSecond > 0 {
+		l.missing[i] = min(max(0, l.missing[i]+cost), float64(rate.Burst))
+	}
+}
+
+const (
+	// rounding is what sums of parts of a token are not exact to, in tokens.
+	rounding = 1e-9
+	// instant is a wait that is rounding and not need, in seconds.
+	instant = 1e-9
+)
+
+// waitFor is how long bucket i does not hold n tokens.
+func (l *Limiter) waitFor(i int, n float64) time.Duration {
+	rate := l.terms.rates[i]
+	burst := float64(rate.Burst)
+	switch {
+	case rate.PerSecond <= 0:
+		return 0
+	case n > burst:
 		return Never
 	}
-	missing := (float64(n) - b.TokensAt(now)) / float64(b.Limit()) // seconds
-	if missing < time.Nanosecond.Seconds() {
-		return 0 // rounding, not need: AllowN counts whole nanoseconds too
+	wait := (l.missing[i] + n - burst) / rate.PerSecond // seconds
+	if wait < instant {
+		return 0
 	}
-	return time.Duration(math.Ceil(missing*1000)) * time.Millisecond
+	return time.Duration(math.Ceil(wait*1000)) * time.Millisecond
 }
-
-// maxParts is more than any bucket holds, and far from what an int cannot.
-const maxParts = 1 << 53
-
-// parts bounds what it gives: a cost may be a number that a client has named.
-func parts(tokens float64) int { return int(min(math.Round(tokens*resolution), maxParts)) }

@@ -80,6 +80,22 @@ func TestTakeIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// L1: also where the clock is put back, who waits what it was told is let in.
+func TestClockPutBackL1(t *testing.T) {
+	c := newClock()
+	l := ratelimit.NewLimiter(c.now, ratelimit.Rate{PerSecond: 1, Burst: 2})
+	l.Take(2)
+	c.advance(-time.Hour)
+	wait := l.Take(1)
+	if wait != time.Second {
+		t.Fatalf("told to wait %v, want 1s", wait)
+	}
+	c.advance(wait)
+	if wait := l.Take(1); wait != 0 {
+		t.Fatalf("told to wait another %v", wait)
+	}
+}
+
 // A number that a client names can be any, and none of them fills a bucket.
 func TestHugeCostsAreRefused(t *testing.T) {
 	l := ratelimit.NewLimiter(newClock().now, ratelimit.Rate{PerSecond: 1, Burst: 1e9})
@@ -104,8 +120,8 @@ func TestZeroRateIsOff(t *testing.T) {
 }
 
 func take(k *ratelimit.Keyed, key string, costs ...float64) time.Duration {
-	limiter, release := k.Acquire(key)
-	defer release()
+	limiter := k.Acquire(key)
+	defer k.Release(limiter)
 	return limiter.Take(costs...)
 }
 
@@ -178,8 +194,7 @@ func TestKeyedForgetsBehindSlowOnesL9(t *testing.T) {
 func TestAcquireSharesOneLimiterL4(t *testing.T) {
 	c := newClock() // it stands still
 	k := ratelimit.NewKeyed(ratelimit.Options{Rates: []ratelimit.Rate{{PerSecond: 1, Burst: 5}}, Capacity: 10, Now: c.now})
-	a, releaseA := k.Acquire("alice")
-	b, releaseB := k.Acquire("alice")
+	a, b := k.Acquire("alice"), k.Acquire("alice")
 	if a != b {
 		t.Fatal("two holders of one key got two limiters")
 	}
@@ -201,12 +216,11 @@ func TestAcquireSharesOneLimiterL4(t *testing.T) {
 	if allowed != 5 {
 		t.Fatalf("two holders were allowed %d together, want 5", allowed)
 	}
-	releaseA()
-	releaseA() // a second release of the same hold does nothing
+	k.Release(a)
 	if n := k.Held(); n != 1 {
 		t.Fatalf("%d held, want 1", n)
 	}
-	releaseB()
+	k.Release(b)
 	if n := k.Held(); n != 0 {
 		t.Fatalf("%d held, want 0", n)
 	}
@@ -260,10 +274,38 @@ func TestAddressKeyL10(t *testing.T) {
 	}
 }
 
+// userRates are those of a user by default: messages and bytes.
+func userRates() []ratelimit.Rate {
+	return []ratelimit.Rate{{PerSecond: 10, Burst: 20}, {PerSecond: 128 << 10, Burst: 1 << 20}}
+}
+
+// What a frame of a user costs who is here, and a request of one who is known.
 func BenchmarkLimiterLookup(b *testing.B) {
-	k := ratelimit.NewKeyed(ratelimit.Options{Rates: []ratelimit.Rate{{PerSecond: 1e9, Burst: 1e6}, {PerSecond: 1e9, Burst: 1e6}}})
+	k := ratelimit.NewKeyed(ratelimit.Options{Rates: userRates()})
+	k.Acquire("alice")
 	b.ReportAllocs()
 	for b.Loop() {
-		take(k, "alice", 1, 100)
+		k.Release(k.Acquire("alice"))
+	}
+}
+
+// A key that is new, where one that has refilled is forgotten for it.
+func BenchmarkLimiterLookupOfANewKey(b *testing.B) {
+	k := ratelimit.NewKeyed(ratelimit.Options{Rates: userRates()})
+	keys := make([]string, 1<<16)
+	for i := range keys {
+		keys[i] = fmt.Sprint("key", i)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k.Release(k.Acquire(keys[i%len(keys)]))
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	l := ratelimit.NewLimiter(nil, ratelimit.Rate{PerSecond: 1e9, Burst: 1e6}, ratelimit.Rate{PerSecond: 1e9, Burst: 1e6})
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Take(1, 100)
 	}
 }

@@ -3,13 +3,13 @@ package ratelimit
 import "sync"
 
 // Slots counts what each key holds at the same time (open sockets, say) up to
-// a cap. A key that holds nothing takes no memory. It is safe for concurrent
-// use.
+// a cap. A key that holds nothing takes no memory, and none does where there is no
+// cap. It is safe for concurrent use.
 type Slots struct {
 	limit int // static after construction; 0 is unlimited
 
-	mu    sync.Mutex // guards the rest
-	held  map[string]int
+	mu    sync.Mutex     // guards the rest
+	held  map[string]int // empty where there is no limit
 	total int
 }
 
@@ -23,10 +23,12 @@ func NewSlots(limit int) *Slots {
 func (s *Slots) Acquire(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limit > 0 && s.held[key] >= s.limit {
-		return false
+	if s.limit > 0 {
+		if s.held[key] >= s.limit {
+			return false
+		}
+		s.held[key]++
 	}
-	s.held[key]++
 	s.total++
 	return true
 }
@@ -36,6 +38,9 @@ func (s *Slots) Release(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total--
+	if s.limit == 0 {
+		return
+	}
 	if s.held[key]--; s.held[key] == 0 {
 		delete(s.held, key)
 	}
