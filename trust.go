@@ -39,6 +39,7 @@ func newTrust(ctx context.Context, c config.Config, db *store.DB, logger *slog.L
 	}
 	verifier := auth.NewVerifier(keys, revocations, tokenOptions(c))
 	verifier.Trust(issuers)
+	verifier.Remember(c.Auth.VerifiedTokens)
 	tickets := auth.NewTickets(ticketStore(c, db), revocations, auth.TicketOptions{TTL: c.Auth.TicketTTL})
 	return &trust{keys, issuers, revocations, verifier, tickets}, nil
 }

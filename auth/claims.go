@@ -18,7 +18,8 @@ const (
 // IsRole tells whether an account can have a role.
 func IsRole(role string) bool { return role == RoleUser || role == RoleService || role == RoleAdmin }
 
-// Claims are what an access token says of its bearer (RFC 9068, 2.2).
+// Claims are what an access token says of its bearer (RFC 9068, 2.2). Those that
+// a Verifier gives are shared.
 type Claims struct {
 	Issuer    string
 	Audience  []string
@@ -83,8 +84,8 @@ func (c *wireClaims) GetIssuer() (string, error)                   { return c.Is
 func (c *wireClaims) GetSubject() (string, error)                  { return c.Sub, nil }
 func (c *wireClaims) GetAudience() (jwt.ClaimStrings, error)       { return c.Aud, nil }
 
-func (c *wireClaims) claims() Claims {
-	return Claims{
+func (c *wireClaims) claims() *Claims {
+	return &Claims{
 		Issuer: c.Iss, Audience: c.Aud, Subject: c.Sub, ClientID: c.ClientID, ID: c.Jti, SessionID: c.Sid,
 		Username: c.Username, Role: c.Role, Channels: c.Channels,
 		IssuedAt: time.Unix(int64(c.Iat), 0).UTC(), ExpiresAt: time.Unix(int64(c.Exp), 0).UTC(),

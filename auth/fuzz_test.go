@@ -25,6 +25,7 @@ func FuzzVerify(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	opts := auth.TokenOptions{Issuer: "here", Audience: "here", TTL: time.Hour, Now: func() time.Time { return now }}
 	verifier := auth.NewVerifier(keys, nil, opts)
+	verifier.Remember(1)
 	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	// As Issuer makes them, but for an ID that is the same in all processes.
 	text := header(`{"alg":"EdDSA","kid":"`+keys.JWKS().Keys[0].ID+`","typ":"at+jwt"}`) + "." +

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -37,6 +39,8 @@ type Issuers struct {
 	byIss map[string]*foreignIssuer // static after construction
 	stop  context.CancelFunc        // nil before Start
 	wg    sync.WaitGroup
+
+	version atomic.Uint64 // grows after the keys of an issuer have changed
 }
 
 // NewIssuers reads the key files of the issuers in list. It fails where one of
@@ -52,7 +56,7 @@ func NewIssuers(list []TrustedIssuer, opts IssuersOptions) (*Issuers, error) {
 	}
 	all := &Issuers{byIss: make(map[string]*foreignIssuer)}
 	for _, trusted := range list {
-		issuer, err := newForeignIssuer(trusted, opts)
+		issuer, err := newForeignIssuer(trusted, opts, &all.version)
 		if err != nil {
 			return nil, fmt.Errorf("auth: issuer %s: %w", trusted.Name, err)
 		}
@@ -85,6 +89,14 @@ func (i *Issuers) Close() {
 	i.wg.Wait()
 }
 
+// keyVersion is another one after the keys of an issuer have changed.
+func (i *Issuers) keyVersion() uint64 {
+	if i == nil {
+		return 0
+	}
+	return i.version.Load()
+}
+
 // of gives the issuer that a token says it is from, or nil. Nobody has checked
 // that yet: it only chooses who checks the token, and that one looks again.
 func (i *Issuers) of(token string) *foreignIssuer {
@@ -109,20 +121,22 @@ func (i *Issuers) of(token string) *foreignIssuer {
 // foreignIssuer checks the tokens of one issuer. It has keys of a file or
 // remote ones.
 type foreignIssuer struct {
-	trusted TrustedIssuer
-	parser  *jwt.Parser
-	keys    publicKeys
-	remote  *remoteKeys
-	logger  *slog.Logger
+	trusted  TrustedIssuer
+	audience []string // trusted.Audience as most tokens have it
+	parser   *jwt.Parser
+	keys     publicKeys
+	remote   *remoteKeys
+	logger   *slog.Logger
 }
 
-func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions) (*foreignIssuer, error) {
+func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions, version *atomic.Uint64) (*foreignIssuer, error) {
 	if trusted.Issuer == "" || trusted.Audience == "" {
 		return nil, errors.New("its iss and the audience of its tokens must be named")
 	}
 	issuer := &foreignIssuer{
-		trusted: trusted,
-		logger:  opts.Logger.With("issuer", trusted.Name),
+		trusted:  trusted,
+		audience: []string{trusted.Audience},
+		logger:   opts.Logger.With("issuer", trusted.Name),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms()),
 			jwt.WithExpirationRequired(),
@@ -134,7 +148,7 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions) (*foreignIssue
 		),
 	}
 	if trusted.JWKSURL != "" {
-		issuer.remote = newRemoteKeys(trusted.JWKSURL, opts.Transport, issuer.logger)
+		issuer.remote = newRemoteKeys(trusted.JWKSURL, opts.Transport, issuer.logger, version)
 		return issuer, nil
 	}
 	var err error
@@ -142,46 +156,62 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions) (*foreignIssue
 	return issuer, err
 }
 
-// verify answers what a valid token says. Everything else is an
-// ErrInvalidToken that wraps the reason, or ErrIssuerUnavailable.
-func (f *foreignIssuer) verify(ctx context.Context, token string) (Claims, error) {
+// verify answers what a valid token says, and how long it is good if no key
+// changes. Everything else is an ErrInvalidToken that wraps the reason, or
+// ErrIssuerUnavailable.
+func (f *foreignIssuer) verify(ctx context.Context, token string) (verified, error) {
 	var wire foreignClaims
-	_, err := f.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) { return f.key(ctx, t) })
-	var claims Claims
+	var keyEnd time.Time
+	_, err := f.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (key any, err error) {
+		key, keyEnd, err = f.key(ctx, t)
+		return key, err
+	})
+	var claims *Claims
 	if err == nil {
+		f.share(&wire)
 		claims, err = f.trusted.read(&wire)
 	}
 	if errors.Is(err, ErrIssuerUnavailable) {
-		return Claims{}, fmt.Errorf("%w: issuer %s", ErrIssuerUnavailable, f.trusted.Name)
+		return verified{}, fmt.Errorf("%w: issuer %s", ErrIssuerUnavailable, f.trusted.Name)
 	}
 	if err != nil {
 		// Clients are not told why. Whoever sets an issuer up must find out.
 		f.logger.Debug("a token of the issuer is refused", "reason", err)
-		return Claims{}, fmt.Errorf("%w: issuer %s: %w", ErrInvalidToken, f.trusted.Name, err)
+		return verified{}, fmt.Errorf("%w: issuer %s: %w", ErrInvalidToken, f.trusted.Name, err)
 	}
-	return claims, nil
+	return verified{claims: claims, span: newSpan(wire.exp, wire.iat, wire.nbf).upTo(keyEnd)}, nil
+}
+
+// share is as Verifier.share. The parser has seen what the issuer is.
+func (f *foreignIssuer) share(wire *foreignClaims) {
+	wire.iss = f.trusted.Issuer
+	if slices.Equal(wire.aud, f.audience) {
+		wire.aud = f.audience
+	}
 }
 
 // key finds the issuer's key for a token and refuses headers that the parser
-// ignores. It never looks at jku, x5u, x5c or jwk.
-func (f *foreignIssuer) key(ctx context.Context, t *jwt.Token) (any, error) {
+// ignores. It never looks at jku, x5u, x5c or jwk. A key is good until end; a zero
+// end is none.
+func (f *foreignIssuer) key(ctx context.Context, t *jwt.Token) (key any, end time.Time, err error) {
 	if err := checkForeignHeader(t.Header); err != nil {
-		return nil, err
+		return nil, end, err
 	}
 	kid, _ := t.Header["kid"].(string)
 	if f.remote == nil {
-		return f.keys.find(kid, t.Method.Alg())
+		key, err = f.keys.find(kid, t.Method.Alg())
+		return key, end, err
 	}
-	key, err := f.remote.good().find(kid, t.Method.Alg())
+	keys, end := f.remote.good()
+	key, err = keys.find(kid, t.Method.Alg())
 	if errors.Is(err, errUnknownKey) {
 		f.remote.renew(ctx)
-		keys := f.remote.good()
-		if keys == nil {
-			return nil, ErrIssuerUnavailable
+		if keys, end = f.remote.good(); keys == nil {
+			return nil, end, ErrIssuerUnavailable
 		}
 		key, err = keys.find(kid, t.Method.Alg())
 	}
-	return key, err
+	return key, end, err
 }
 
 // foreignTypes are the `typ` that others give access tokens. Not all of them

@@ -54,6 +54,7 @@ type KeySet struct {
 	opts   KeyOptions
 
 	current atomic.Pointer[schedule]
+	version atomic.Uint64 // grows after current has changed
 }
 
 // NewHMACKeySet signs and verifies with HS256 and a shared secret of at least
@@ -100,10 +101,19 @@ func newKeySet(dir string, files []keyFile, opts KeyOptions) *KeySet {
 func (s *KeySet) signer() Key { return s.current.Load().signer(s.opts.Now()).Key }
 
 // verifier is the key of that id, unless it is retired.
-func (s *KeySet) verifier(id string) (Key, bool) {
+func (s *KeySet) verifier(id string) (*scheduledKey, bool) {
 	key, ok := s.current.Load().byID[id]
 	if !ok || key.isRetired(s.opts.Now()) {
-		return Key{}, false
+		return nil, false
 	}
-	return key.Key, true
+	return key, true
+}
+
+// replace puts the keys of files in the place of those that are there, unless
+// they are the same.
+func (s *KeySet) replace(files []keyFile) {
+	if !s.current.Load().isOf(files) {
+		s.current.Store(newSchedule(files, s.opts))
+		s.version.Add(1)
+	}
 }

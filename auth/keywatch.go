@@ -39,7 +39,7 @@ func (w *keyWatch) look() {
 	s := w.keys
 	files, err := readKeys(s.dir)
 	if err == nil {
-		s.current.Store(newSchedule(files, s.opts))
+		s.replace(files)
 	}
 	w.logHealth(err)
 	if duties := s.duties(); duties != w.duties {

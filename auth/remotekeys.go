@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,11 +31,12 @@ const (
 // so that there is never more than one fetch at a time.
 type remoteKeys struct {
 	// static after construction
-	url    string
-	client *http.Client
-	logger *slog.Logger  // it names the issuer
-	asks   chan struct{} // fetches that tokens ask for: one at most, so that asking never waits
-	ended  chan struct{} // closed when run has ended
+	url     string
+	client  *http.Client
+	logger  *slog.Logger   // it names the issuer
+	version *atomic.Uint64 // grows after keys has changed
+	asks    chan struct{}  // fetches that tokens ask for: one at most, so that asking never waits
+	ended   chan struct{}  // closed when run has ended
 
 	mu      sync.Mutex
 	keys    publicKeys
@@ -46,13 +49,14 @@ type remoteKeys struct {
 	state   string // what was last logged
 }
 
-func newRemoteKeys(url string, transport http.RoundTripper, logger *slog.Logger) *remoteKeys {
+func newRemoteKeys(url string, transport http.RoundTripper, logger *slog.Logger, version *atomic.Uint64) *remoteKeys {
 	r := &remoteKeys{
-		url:    url,
-		client: &http.Client{Transport: transport, CheckRedirect: stayAtHome},
-		logger: logger,
-		asks:   make(chan struct{}, 1),
-		ended:  make(chan struct{}),
+		url:     url,
+		client:  &http.Client{Transport: transport, CheckRedirect: stayAtHome},
+		logger:  logger,
+		version: version,
+		asks:    make(chan struct{}, 1),
+		ended:   make(chan struct{}),
 	}
 	r.ask() // the first fetch, which early tokens wait for
 	return r
@@ -69,14 +73,15 @@ func stayAtHome(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// good are the keys that may be used now.
-func (r *remoteKeys) good() publicKeys {
+// good are the keys that may be used now, and until when if they cannot be fetched
+// again.
+func (r *remoteKeys) good() (publicKeys, time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.fetched) > staleAfter {
-		return nil
+		return nil, time.Time{}
 	}
-	return r.keys
+	return r.keys, r.fetched.Add(staleAfter)
 }
 
 // renew has the keys fetched for a token whose key is not among them, and waits
@@ -167,11 +172,16 @@ func (r *remoteKeys) update(ctx context.Context) {
 		return // the server is stopping
 	}
 	r.mu.Lock()
+	changed := false
 	if err == nil {
+		changed = !reflect.DeepEqual(keys, r.keys)
 		r.keys, r.fetched = keys, time.Now()
 	}
 	goodUntil := r.fetched.Add(staleAfter)
 	r.mu.Unlock()
+	if changed {
+		r.version.Add(1)
+	}
 
 	r.failing = err != nil
 	switch {

@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // schedule is what each of some keys does and when. It follows from the names of
 // their files and the options alone, so that every process comes to the same.
@@ -36,6 +39,14 @@ func newSchedule(files []keyFile, opts KeyOptions) *schedule {
 		s.byID[file.id] = key
 	}
 	return s
+}
+
+// isOf tells whether the schedule is the one of those files. A key is named by its
+// id alone.
+func (s *schedule) isOf(files []keyFile) bool {
+	return slices.EqualFunc(s.keys, files, func(key scheduledKey, file keyFile) bool {
+		return key.id == file.id && key.made.Equal(file.made)
+	})
 }
 
 func (s *schedule) newest() *scheduledKey { return &s.keys[len(s.keys)-1] }

@@ -66,18 +66,19 @@ func (t *Tickets) Issue(ctx context.Context, claims Claims, origin string) (stri
 // Spend answers whom a ticket lets in. It is spent even where it comes from
 // another origin than it was issued to. Everything but one good use is an
 // ErrInvalidTicket.
-func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (Claims, error) {
+func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (*Claims, error) {
 	kept, err := t.store.TakeTicket(ctx, hashOf(ticket))
 	now := t.opts.Now()
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Claims{}, ErrInvalidTicket
+		return nil, ErrInvalidTicket
 	case err != nil:
-		return Claims{}, err
+		return nil, err
 	case kept.Origin != originMark(origin) || !now.Before(kept.ExpiresAt) || !now.Before(kept.Claims.ExpiresAt) || t.revocations.Revoked(kept.Claims):
-		return Claims{}, ErrInvalidTicket
+		return nil, ErrInvalidTicket
 	}
-	return kept.Claims, nil
+	claims := kept.Claims // without the rest of the ticket
+	return &claims, nil
 }
 
 // originMark stands for an origin. What a client writes there may be of any length

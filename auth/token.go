@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -96,19 +97,22 @@ func (i *Issuer) sign(claims Claims) (string, Claims, error) {
 
 // Verifier checks access tokens. It is stricter than golang-jwt's defaults,
 // which take tokens without exp, with any typ, crit or iat, and with altered
-// last characters.
+// last characters. It is safe for concurrent use.
 type Verifier struct {
 	keys        *KeySet
 	revocations *Revocations
+	opts        TokenOptions
+	audience    []string // opts.Audience as most tokens have it
 	parser      *jwt.Parser
-	others      *Issuers // nil where our own tokens are the only ones
+	others      *Issuers        // nil where our own tokens are the only ones
+	known       *verifiedTokens // nil where each token is checked each time
 }
 
 // NewVerifier makes a Verifier of what keys signed and has not been revoked; nil
 // revocations are none. The algorithm is the keys'; a token's header cannot
 // choose another.
 func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Verifier {
-	return &Verifier{keys: keys, revocations: revocations, parser: jwt.NewParser(
+	return &Verifier{keys: keys, revocations: revocations, opts: opts, audience: []string{opts.Audience}, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{keys.method.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
@@ -124,40 +128,103 @@ func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Ver
 // keys alone. It is for before the first Verify.
 func (v *Verifier) Trust(others *Issuers) { v.others = others }
 
-// Verify answers what a valid token says. Everything else is an
-// ErrInvalidToken that wraps the reason, or ErrIssuerUnavailable.
-func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
-	if len(token) > maxToken {
-		return Claims{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)
+// Remember has the signature of a token checked once for as long as its keys stay
+// as they are, for about so many tokens; 0 checks it each time. It is for before
+// the first Verify.
+func (v *Verifier) Remember(tokens int) {
+	v.known = nil
+	if tokens > 0 {
+		v.known = newVerifiedTokens(tokens)
 	}
-	claims, err := v.read(ctx, token)
-	if err == nil && v.revocations.Revoked(claims) {
+}
+
+// Verify answers what a valid token says. All who show the token may share the
+// answer, so nobody changes it. Everything else is an ErrInvalidToken that wraps
+// the reason, or ErrIssuerUnavailable.
+func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
+	if len(token) > maxToken {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)
+	}
+	claims, err := v.check(ctx, token)
+	if err == nil && v.revocations.Revoked(*claims) {
 		err = fmt.Errorf("%w: it has been revoked", ErrInvalidToken)
 	}
 	if err != nil {
-		return Claims{}, err
+		return nil, err
 	}
 	return claims, nil
 }
 
-// read is Verify, whatever has been revoked.
-func (v *Verifier) read(ctx context.Context, token string) (Claims, error) {
+// check is Verify, whatever has been revoked. Which version the keys are of is
+// asked first: keys that change meanwhile make what is remembered useless.
+func (v *Verifier) check(ctx context.Context, token string) (*Claims, error) {
+	if v.known == nil {
+		good, err := v.read(ctx, token)
+		return good.claims, err
+	}
+	keys, hash, now := v.keyVersion(), hashOf(token), v.opts.now()
+	if claims := v.known.find(hash, keys, now); claims != nil {
+		return claims, nil
+	}
+	good, err := v.read(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	good.keys, good.token = keys, hash
+	v.known.keep(&good, now)
+	return good.claims, nil
+}
+
+// keyVersion is another one after any key has come or gone, since each part of it
+// only grows.
+func (v *Verifier) keyVersion() uint64 { return v.keys.version.Load() + v.others.keyVersion() }
+
+// read checks a token and answers what it says, and how long it is good if no key
+// changes.
+func (v *Verifier) read(ctx context.Context, token string) (verified, error) {
 	if other := v.others.of(token); other != nil {
 		return other.verify(ctx, token)
 	}
 	var wire wireClaims
-	if _, err := v.parser.ParseWithClaims(token, &wire, v.key); err != nil {
-		return Claims{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+	var key *scheduledKey
+	_, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (public any, err error) {
+		if key, err = v.key(t); err != nil {
+			return nil, err
+		}
+		return key.public, nil
+	})
+	if err != nil {
+		return verified{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 	}
 	if wire.Sub == "" || wire.Jti == "" || wire.ClientID == "" || wire.Iat == 0 {
-		return Claims{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
+		return verified{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
 	}
-	return wire.claims(), nil
+	v.share(&wire)
+	return verified{claims: wire.claims(), span: newSpan(wire.Exp, wire.Iat, wire.Nbf).upTo(key.verifiesUntil)}, nil
+}
+
+// share puts texts that most tokens have in the place of their copies: claims
+// stay as long as a socket does.
+func (v *Verifier) share(wire *wireClaims) {
+	wire.Iss = v.opts.Issuer // the parser has seen that it is
+	if slices.Equal(wire.Aud, v.audience) {
+		wire.Aud = v.audience
+	}
+	wire.ClientID = oneOf(wire.ClientID, firstPartyClient, serviceClient)
+	wire.Role = oneOf(wire.Role, RoleUser, RoleService, RoleAdmin)
+}
+
+// oneOf gives the text among those that equals s, or s.
+func oneOf(s string, those ...string) string {
+	if i := slices.Index(those, s); i >= 0 {
+		return those[i]
+	}
+	return s
 }
 
 // key finds our key for a token and refuses headers that the parser ignores.
 // It never looks at jku, x5u or jwk.
-func (v *Verifier) key(t *jwt.Token) (any, error) {
+func (v *Verifier) key(t *jwt.Token) (*scheduledKey, error) {
 	if typ, _ := t.Header["typ"].(string); typ != tokenType {
 		return nil, errors.New("typ is not " + tokenType)
 	}
@@ -169,5 +236,5 @@ func (v *Verifier) key(t *jwt.Token) (any, error) {
 	if !ok {
 		return nil, errors.New("kid names no key of ours, or one that is retired")
 	}
-	return key.public, nil
+	return key, nil
 }

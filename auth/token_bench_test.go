@@ -16,7 +16,16 @@ func BenchmarkVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmarkVerify(b, auth.NewEd25519KeySet(private))
+	benchmarkVerify(b, auth.NewEd25519KeySet(private), 0)
+}
+
+// A token that has been seen before.
+func BenchmarkVerifyAgain(b *testing.B) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkVerify(b, auth.NewEd25519KeySet(private), 100)
 }
 
 // With three keys, as in the middle of a rotation.
@@ -33,7 +42,7 @@ func BenchmarkVerifyWithAFolder(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmarkVerify(b, keys)
+	benchmarkVerify(b, keys, 0)
 }
 
 // What a look at the folder costs, which a server takes every Poll.
@@ -49,13 +58,14 @@ func BenchmarkReadTheFolder(b *testing.B) {
 	}
 }
 
-func benchmarkVerify(b *testing.B, keys *auth.KeySet) {
+func benchmarkVerify(b *testing.B, keys *auth.KeySet, remember int) {
 	b.Helper()
 	token, _, err := auth.NewIssuer(keys, benchTokens).Issue(auth.Account{ID: "1", Username: "alice", Role: auth.RoleUser}, "session")
 	if err != nil {
 		b.Fatal(err)
 	}
 	verifier := auth.NewVerifier(keys, nil, benchTokens)
+	verifier.Remember(remember)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := verifier.Verify(b.Context(), token); err != nil {

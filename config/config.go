@@ -100,6 +100,7 @@ type Auth struct {
 	SessionsPerUser        int
 	TicketTTL              time.Duration
 	RevocationPoll         time.Duration
+	VerifiedTokens         int
 	HMACSecret             Secret
 	KeyPoll                time.Duration
 	KeyPublishAhead        time.Duration

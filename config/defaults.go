@@ -65,6 +65,7 @@ func defaultAuth() Auth {
 		SessionsPerUser: 100,
 		TicketTTL:       30 * time.Second,
 		RevocationPoll:  300 * time.Millisecond,
+		VerifiedTokens:  10_000,
 		KeyPoll:         2 * time.Second,
 		KeyPublishAhead: 10 * time.Minute,
 		TokenTTLMax:     90 * 24 * time.Hour,

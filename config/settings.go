@@ -58,6 +58,7 @@ func (a *Auth) settings() []setting {
 		{"auth.sessions_per_user", integer(&a.SessionsPerUser), "sessions of an account; one more ends the longest unused"},
 		{"auth.ticket_ttl", duration(&a.TicketTTL), "life of a ticket for a socket"},
 		{"auth.revocation_poll", duration(&a.RevocationPoll), "time between two looks at the sessions that ended on other nodes, or by a command; their tokens are good until then; 1s at most"},
+		{"auth.verified_tokens", integer(&a.VerifiedTokens), "good tokens that are remembered, so that their signatures need not be checked again, at half a kilobyte each; what ends a token ends it here too; 0 remembers none"},
 		{"auth.hmac_secret", &a.HMACSecret, "sign tokens with HS256 and this secret of at least 32 bytes, shared with a backend; unset signs with Ed25519 and the keys in data_dir"},
 		{"auth.key_poll", duration(&a.KeyPoll), "how often the keys in data_dir are looked at for changes"},
 		{"auth.key_publish_ahead", duration(&a.KeyPublishAhead), "how long a new key is published before it signs, so that all who verify know it by then; the same for every node and for `gatecast keys`"},

@@ -76,6 +76,7 @@ func (v *validation) auth(a Auth) {
 	v.require(a.RefreshGrace >= 0 && a.RefreshGrace <= 10*time.Second, "auth.refresh_grace", "is %v; it must be 0s to 10s", a.RefreshGrace)
 	v.require(a.RevocationPoll <= time.Second, "auth.revocation_poll", "is %v; it must be 1s at most, or tokens outlive their session for longer than is promised", a.RevocationPoll)
 	v.require(a.SessionsPerUser >= 1 && a.SessionsPerUser <= 1000, "auth.sessions_per_user", "is %d; it must be 1 to 1000", a.SessionsPerUser)
+	v.require(a.VerifiedTokens >= 0, "auth.verified_tokens", "is %d; it must not be negative (0 remembers none)", a.VerifiedTokens)
 	v.require(a.KeyPublishAhead >= time.Second, "auth.key_publish_ahead", "is %v; keys count whole seconds, so give 1s at least", a.KeyPublishAhead)
 	v.require(a.KeyPublishAhead >= 2*a.KeyPoll, "auth.key_publish_ahead", "is %v; it must be at least twice auth.key_poll, which is %v, so that a key is known before it signs", a.KeyPublishAhead, a.KeyPoll)
 	v.require(a.TokenTTLMax >= a.AccessTTL, "auth.token_ttl_max", "is %v; it must be at least auth.access_ttl, which is %v", a.TokenTTLMax, a.AccessTTL)

@@ -10,7 +10,7 @@ import (
 // Admission is the gate's yes: whose socket it is, the user's Limiter, and the
 // slots that it holds until Release.
 type Admission struct {
-	Claims  auth.Claims
+	Claims  *auth.Claims
 	Limiter *ratelimit.Limiter
 
 	release func() // gives everything back, once
@@ -25,7 +25,7 @@ func (a *Admission) Release() { a.release() }
 
 // admission takes what a socket holds: a slot in all, of its address and of its
 // user, and the user's Limiter. Where one is missing it gives back the others.
-func (g *Gate) admission(claims auth.Claims, address string) (*Admission, error) {
+func (g *Gate) admission(claims *auth.Claims, address string) (*Admission, error) {
 	var taken []func()
 	giveBack := func() {
 		for _, release := range taken {

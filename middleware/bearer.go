@@ -11,8 +11,9 @@ import (
 
 // Verifier tells what a valid token says.
 type Verifier interface {
-	// Verify may ask an issuer for its keys; ctx bounds that.
-	Verify(ctx context.Context, token string) (auth.Claims, error)
+	// Verify may ask an issuer for its keys; ctx bounds that. Nobody changes what it
+	// answers.
+	Verify(ctx context.Context, token string) (*auth.Claims, error)
 }
 
 // Bearer lets through who shows a valid token in the Authorization header, and

@@ -50,7 +50,7 @@ type GateOptions struct {
 
 // Tickets tell whom a ticket lets in, once.
 type Tickets interface {
-	Spend(ctx context.Context, ticket, origin string) (auth.Claims, error)
+	Spend(ctx context.Context, ticket, origin string) (*auth.Claims, error)
 }
 
 // Gate stands before a WebSocket. In this order: is the server going on, does
@@ -156,17 +156,17 @@ func (g *Gate) credential(c *fiber.Ctx) error {
 }
 
 // bearer tells whom the handshake's one credential lets in.
-func (g *Gate) bearer(c *fiber.Ctx) (auth.Claims, error) {
+func (g *Gate) bearer(c *fiber.Ctx) (*auth.Claims, error) {
 	token, err := g.token(c)
 	ticket := utils.CopyString(c.Query(queryTicket))
 	if ticket != "" {
 		if err == nil || errors.Is(err, ErrManyTokens) {
-			return auth.Claims{}, ErrManyTokens
+			return nil, ErrManyTokens
 		}
 		return g.opts.Tickets.Spend(c.UserContext(), ticket, utils.CopyString(c.Get(fiber.HeaderOrigin)))
 	}
 	if err != nil {
-		return auth.Claims{}, err
+		return nil, err
 	}
 	return g.opts.Verifier.Verify(c.UserContext(), token)
 }
@@ -221,8 +221,7 @@ func (g *Gate) token(c *fiber.Ctx) (string, error) {
 // admit lets the socket in where there is room. Its Admission is given back by
 // whoever serves the socket, or here where there is none to serve.
 func (g *Gate) admit(c *fiber.Ctx) error {
-	claims, _ := ClaimsOf(c)
-	admission, err := g.admission(claims, ratelimit.AddressKey(AddressOf(c)))
+	admission, err := g.admission(sharedClaims(c), ratelimit.AddressKey(AddressOf(c)))
 	if err != nil {
 		return err
 	}

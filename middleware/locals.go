@@ -31,8 +31,16 @@ func AddressOf(c *fiber.Ctx) netip.Addr {
 
 // ClaimsOf are the claims of the token that the request showed, if any.
 func ClaimsOf(c *fiber.Ctx) (auth.Claims, bool) {
-	claims, ok := c.Locals(localClaims).(auth.Claims)
-	return claims, ok
+	if claims := sharedClaims(c); claims != nil {
+		return *claims, true
+	}
+	return auth.Claims{}, false
+}
+
+// sharedClaims are ClaimsOf without a copy, or nil.
+func sharedClaims(c *fiber.Ctx) *auth.Claims {
+	claims, _ := c.Locals(localClaims).(*auth.Claims)
+	return claims
 }
 
 // IsSecure tells whether the client speaks https, to us or to a trusted proxy.

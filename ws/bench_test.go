@@ -119,7 +119,7 @@ func benchHub(b *testing.B, log Log) *Hub {
 // benchSession has no connection: what it is sent is counted and gone.
 func benchSession(h *Hub) *Session {
 	s := newSession(h.shards[int(h.next.Add(1))%len(h.shards)], Entry{
-		Claims:  auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
+		Claims:  &auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 	s.conn, s.blocked = &sink{}, false

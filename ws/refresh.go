@@ -11,7 +11,7 @@ import (
 // Verifier tells what a valid access token says; an error that wraps
 // auth.ErrInvalidToken refuses the token.
 type Verifier interface {
-	Verify(ctx context.Context, token string) (auth.Claims, error)
+	Verify(ctx context.Context, token string) (*auth.Claims, error)
 }
 
 // handleRefresh takes a newer token in the place of the one that let the session
@@ -42,7 +42,7 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 		return fmt.Errorf("verifying a token: %w", err)
 	}
 	switch current := s.Claims(); {
-	case !sameBearer(newer, current):
+	case !sameBearer(*newer, current):
 		s.Close(CloseUnauthorized, "the token is another user's, or of another session")
 		return nil
 	case newer.Role != current.Role || newer.Username != current.Username || !newer.Channels.Equal(current.Channels):
@@ -50,8 +50,8 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	case !newer.ExpiresAt.After(current.ExpiresAt):
 		return invalidToken("the token does not last longer than the one before")
 	}
-	s.claims.Store(&newer)
-	if s.hub().opts.Revoked != nil && s.hub().opts.Revoked(newer) { // after whoever revokes can see it
+	s.claims.Store(newer)
+	if s.hub().opts.Revoked != nil && s.hub().opts.Revoked(*newer) { // after whoever revokes can see it
 		s.Close(CloseUnauthorized, ReasonEnded)
 		return nil
 	}

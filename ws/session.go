@@ -77,7 +77,7 @@ func newSession(sh *shard, e Entry) *Session {
 		seat:    -1,
 		blocked: true, // until there is a connection
 	}
-	s.claims.Store(&e.Claims)
+	s.claims.Store(e.Claims)
 	return s
 }
 
