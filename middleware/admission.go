@@ -1,53 +1,54 @@
 package middleware
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"github.com/gatecast/gatecast/auth"
 	"github.com/gatecast/gatecast/ratelimit"
 )
 
 // Admission is the gate's yes: whose socket it is, the user's Limiter, and the
-// slots that it holds until Release.
+// slots that it holds until Release. It lives as long as the socket.
 type Admission struct {
-	Claims  *auth.Claims
+	Claims  *auth.Claims // shared: nobody changes them
 	Limiter *ratelimit.Limiter
 
-	release func() // gives everything back, once
+	gate     *Gate
+	address  string // key of the address's slot
+	released atomic.Bool
 }
 
 // AdmissionLocal names the Admission in the Locals that contrib's websocket
 // hands on.
 const AdmissionLocal = "gatecast.admission"
 
-// Release gives the slots and the Limiter back. Only the first call counts.
-func (a *Admission) Release() { a.release() }
+// Release gives the slots and the Limiter back. Only the first call counts. The
+// slot in all goes last: when none is held, nothing is.
+func (a *Admission) Release() {
+	if a.released.Swap(true) {
+		return
+	}
+	a.gate.opts.Users.Release(a.Limiter)
+	a.gate.ofUser.Release(a.Claims.Subject)
+	a.gate.ofAddress.Release(a.address)
+	a.gate.all.Release("")
+}
 
 // admission takes what a socket holds: a slot in all, of its address and of its
 // user, and the user's Limiter. Where one is missing it gives back the others.
 func (g *Gate) admission(claims *auth.Claims, address string) (*Admission, error) {
-	var taken []func()
-	giveBack := func() {
-		for _, release := range taken {
-			release()
-		}
+	if !g.all.Acquire("") {
+		return nil, ErrFull
 	}
-	for _, slot := range []struct {
-		of   *ratelimit.Slots
-		key  string
-		full error
-	}{
-		{g.all, "", ErrFull},
-		{g.ofAddress, address, ErrTooManyOfAddress},
-		{g.ofUser, claims.Subject, ErrTooManyOfUser},
-	} {
-		if !slot.of.Acquire(slot.key) {
-			giveBack()
-			return nil, slot.full
-		}
-		taken = append(taken, func() { slot.of.Release(slot.key) })
+	if !g.ofAddress.Acquire(address) {
+		g.all.Release("")
+		return nil, ErrTooManyOfAddress
+	}
+	if !g.ofUser.Acquire(claims.Subject) {
+		g.ofAddress.Release(address)
+		g.all.Release("")
+		return nil, ErrTooManyOfUser
 	}
 	limiter := g.opts.Users.Acquire(claims.Subject)
-	taken = append(taken, func() { g.opts.Users.Release(limiter) })
-	return &Admission{Claims: claims, Limiter: limiter, release: sync.OnceFunc(giveBack)}, nil
+	return &Admission{Claims: claims, Limiter: limiter, gate: g, address: address}, nil
 }
