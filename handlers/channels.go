@@ -82,16 +82,26 @@ func appendChannel(body []byte, info *ws.ChannelInfo) ([]byte, error) {
 func presence(hub *ws.Hub) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		claims, _ := middleware.ClaimsOf(c)
-		channel, err := channelOf(c)
+		asked, err := presenceQuery(c)
 		if err != nil {
 			return err
 		}
-		present, err := hub.Presence(channel, claims)
+		present, err := hub.Presence(claims, asked)
 		if err != nil {
-			return err
+			return inQuery(err)
 		}
 		return c.JSON(present)
 	}
+}
+
+func presenceQuery(c *fiber.Ctx) (ws.PresenceQuery, error) {
+	channel, err := channelOf(c)
+	if err != nil {
+		return ws.PresenceQuery{}, err
+	}
+	q := query{c: c}
+	asked := ws.PresenceQuery{Channel: channel, After: q.text("after"), Limit: q.limit()}
+	return asked, q.err
 }
 
 // sendJSON sends what is JSON already.

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,8 @@ func (q *query) number(name string) *int64 {
 	return &n
 }
 
-// limit is how many of a list are wanted; nil where that is not given.
+// limit is how many of a list are wanted; nil where that is not given. Whoever
+// gives the list bounds it.
 func (q *query) limit() *int {
 	n := q.number("limit")
 	if n == nil {
@@ -42,7 +44,7 @@ func (q *query) limit() *int {
 	if *n < 1 && q.err == nil {
 		q.err = &queryError{"limit must be 1 at least"}
 	}
-	limit := int(min(*n, ws.PageMax))
+	limit := int(min(*n, math.MaxInt32))
 	return &limit
 }
 

@@ -14,7 +14,7 @@ func (h *Hub) enter(ctx context.Context, name string) (*channel, error) {
 	h.mu.Lock()
 	c := h.channels[name]
 	if c == nil {
-		c = newChannel(name, h.opts.Rules.History(name).Keeps(), len(h.shards))
+		c = h.newChannel(name)
 		h.channels[name] = c
 	}
 	c.users++

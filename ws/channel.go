@@ -26,22 +26,28 @@ type channel struct {
 	position  Position
 	hinted    int64 // the highest number that the broker has told of
 	advancing bool  // a goroutine of the hub reads what the broker lost
-	occupants occupants
+	crowd     *crowd
 
 	parts []*part // by shard; nil where the channel has nobody; changed under the shard's mu too
 }
 
-func newChannel(name string, keeps bool, shards int) *channel {
-	return &channel{name: name, keeps: keeps, opened: !keeps, occupants: make(occupants), parts: make([]*part, shards)}
+func (h *Hub) newChannel(name string) *channel {
+	keeps := h.opts.Rules.History(name).Keeps()
+	return &channel{
+		name: name, keeps: keeps, opened: !keeps,
+		crowd: newCrowd(name, h.opts.DetailMax, h.opts.Now()),
+		parts: make([]*part, len(h.shards)),
+	}
 }
 
-// add makes s a member, live or behind, and tells the others with crossing where
-// s is its user's first connection here. The caller holds mu.
-func (c *channel) add(s *Session, live bool, crossing []byte) *member {
-	if c.occupants.enter(s.Claims().Subject, s.Claims().Username) {
-		c.send(crossing, nil)
+// add makes s a member, live or behind, and tells the others at once where s is
+// its user's first connection here and they are few. The caller holds mu.
+func (c *channel) add(s *Session, live bool) *member {
+	if c.crowd.enter(s.user()) {
+		c.send(s.crossing(TypeUserJoined, c.name), nil)
 	}
-	m := &member{session: s, channel: c, live: live}
+	s.hub().noteCrowd(c)
+	m := &member{session: s, channel: c, live: live, seesPresence: s.may(ActionPresence, c.name)}
 	sh := s.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -53,15 +59,17 @@ func (c *channel) add(s *Session, live bool, crossing []byte) *member {
 	return m
 }
 
-// remove takes m out. crossing is sent to the others where m was its user's
-// last connection here.
-func (c *channel) remove(m *member, crossing []byte) {
+// remove takes m out, and tells the others at once where m was its user's last
+// connection here and they are few.
+func (c *channel) remove(m *member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := m.session
 	m.leave()
-	if c.occupants.exit(m.session.Claims().Subject) {
-		c.send(crossing, nil)
+	if c.crowd.exit(s.claims.Load().Subject) {
+		c.send(s.crossing(TypeUserLeft, c.name), nil)
 	}
+	s.hub().noteCrowd(c)
 }
 
 // leave takes m from its part and its session. The caller holds the channel's mu.
@@ -169,13 +177,6 @@ func (c *channel) place() Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.position
-}
-
-// view calls look with the channel's occupants.
-func (c *channel) view(look func(occupants)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	look(c.occupants)
 }
 
 // deliver takes what the broker brings. A message that is next goes to the

@@ -112,19 +112,6 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 	return err
 }
 
-func handlePresence(_ context.Context, s *Session, f Frame) error {
-	var in channelFields
-	if err := f.Decode(&in); err != nil {
-		return err
-	}
-	presence, err := s.hub().Presence(in.Channel, s.Claims())
-	if err != nil {
-		return err
-	}
-	s.send(presenceFrame{Type: TypePresence, ID: f.ID, Channel: in.Channel, Presence: presence})
-	return nil
-}
-
 func handlePing(_ context.Context, s *Session, f Frame) error {
 	s.send(replyFrame{Type: TypePong, ID: f.ID, Timestamp: timestamp(s.hub().opts.Now())})
 	return nil

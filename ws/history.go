@@ -91,19 +91,6 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	return nil
 }
 
-// Presence is who is in a channel, as far as one list goes, where rules let the
-// bearer of claims see it; otherwise an *Error.
-func (h *Hub) Presence(channel string, claims auth.Claims) (Presence, error) {
-	if err := h.opts.Rules.Allow(ActionPresence, channel, claims); err != nil {
-		return Presence{}, err
-	}
-	p := Presence{Users: []User{}}
-	if c := h.channel(channel); c != nil {
-		c.view(func(o occupants) { p = o.list(h.opts.DetailMax) })
-	}
-	return p, nil
-}
-
 // Channels lists the channels with history that the bearer of claims may
 // subscribe to and that have been used, by name, behind the name after. more
 // tells that there are others behind those. The last message is there for who

@@ -34,7 +34,7 @@ type Options struct {
 	Subscriptions int            // channels of a session; 0 is unlimited
 	Violations    int            // refused frames within 10 s that close; 0 never closes
 	QueueBytes    int            // bytes that wait for a session; 0 is unlimited
-	DetailMax     int            // users that a presence list names
+	DetailMax     int            // users up to which members are told of each at once, and that a list names; 0 means 200
 	Messages      ratelimit.Rate // told to clients; Entry.Limiter enforces it
 
 	// Verifier tells what the tokens say that clients renew theirs with; nil takes
@@ -100,6 +100,7 @@ type Hub struct {
 	parsers       sync.Pool // of *frameParser
 	sweep         sweep
 	counts        *counts
+	restless      restless
 
 	sessions  sync.WaitGroup // those that have not ended
 	working   sync.WaitGroup // the shards' workers and the sweep
@@ -154,6 +155,9 @@ func (o *Options) complete() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.DetailMax == 0 {
+		o.DetailMax = detailDefault
 	}
 	if o.Observer == nil {
 		o.Observer = noObserver{}

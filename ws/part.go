@@ -23,8 +23,10 @@ type part struct {
 
 // member is one session's place in a channel.
 type member struct {
-	session *Session
-	channel *channel
+	// static after construction
+	session      *Session
+	channel      *channel
+	seesPresence bool // no newer token changes that
 
 	// guarded as the part's lists are
 	live  bool // gets every message as it comes
@@ -94,6 +96,39 @@ func (p *part) give(frame []byte, except *Session, toAll bool) (tooSlow []*Sessi
 	}
 	sh.deliveries += uint64(given)
 	sh.delivered += uint64(given * len(frame))
+	return tooSlow
+}
+
+// tell gives the members what each of them may know of the crowd. It answers the
+// sessions whose queue has run over. The caller holds the channel's mu.
+func (p *part) tell(b bulletin) (tooSlow []*Session) {
+	sh := p.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	var apart []*member
+	for _, m := range p.members {
+		if m.seesPresence {
+			continue
+		}
+		if apart = append(apart, m); !m.session.settle(m) {
+			tooSlow = append(tooSlow, m.session)
+		}
+	}
+	if len(apart) < len(p.members) {
+		for _, frame := range b.seeing {
+			p.append(frame)
+		}
+	}
+	for _, m := range apart {
+		m.offset = len(p.pending)
+	}
+	for _, m := range append(apart, p.behind...) {
+		for _, frame := range b.of(m) {
+			if !m.session.queue(frame, true) {
+				tooSlow = append(tooSlow, m.session)
+			}
+		}
+	}
 	return tooSlow
 }
 

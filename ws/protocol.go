@@ -107,14 +107,13 @@ type crossingFrame struct {
 	Timestamp timestamp `json:"timestamp"`
 }
 
-// subscribedFrame has its messages put in behind, byte for byte.
+// subscribedFrame has presence and its messages put in behind, byte for byte.
 type subscribedFrame struct {
 	Type      string          `json:"type"`
 	ID        json.RawMessage `json:"id,omitempty"`
 	Channel   string          `json:"channel"`
 	*Position                 // what the client now has; nil without history
 	Recovered *bool           `json:"recovered,omitempty"`
-	Presence  *Presence       `json:"presence,omitempty"`
 }
 
 // historyFrame has its messages put in behind, byte for byte.
@@ -125,11 +124,24 @@ type historyFrame struct {
 	More    bool            `json:"more"`
 }
 
+// presenceFrame is the reply, and without an ID the list that ends the
+// summaries.
 type presenceFrame struct {
 	Type    string          `json:"type"`
 	ID      json.RawMessage `json:"id,omitempty"`
 	Channel string          `json:"channel"`
 	Presence
+}
+
+// summaryFrame is who came and went in a large channel. It has no users, by which
+// a client tells it from a list.
+type summaryFrame struct {
+	Type    string `json:"type"` // TypePresence
+	Channel string `json:"channel"`
+	Count   *int   `json:"count,omitempty"` // users in all; nil where it is not told
+	Joined  []User `json:"joined"`
+	Left    []User `json:"left"`
+	More    bool   `json:"more,omitempty"` // others came or went too
 }
 
 type ackFrame struct {
@@ -195,6 +207,17 @@ func (t timestamp) MarshalJSON() ([]byte, error) { return t.append(nil), nil }
 
 func (t timestamp) append(b []byte) []byte {
 	return time.Time(t).UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+}
+
+// with puts encoded JSON into an encoded frame as its last member, untouched.
+func with(frame []byte, name string, value []byte) []byte {
+	whole := make([]byte, 0, len(frame)+len(name)+len(value)+4)
+	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
+	whole = append(whole, ',', '"')
+	whole = append(whole, name...)
+	whole = append(whole, '"', ':')
+	whole = append(whole, value...)
+	return append(whole, '}')
 }
 
 // withMessages puts messages into an encoded frame as its last member,

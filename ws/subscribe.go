@@ -83,7 +83,6 @@ func (s *Session) maySubscribe(ctx context.Context, name string) error {
 // begin answers subscribed and makes the session a member, or the member that
 // it is begin again. On an error nothing has changed.
 func (s *Session) begin(ctx context.Context, c *channel, in subscription) error {
-	crossing := s.crossing(TypeUserJoined, c.name)
 	for {
 		from, err := s.hub().find(ctx, c, in)
 		if err != nil {
@@ -94,7 +93,7 @@ func (s *Session) begin(ctx context.Context, c *channel, in subscription) error 
 				return err
 			}
 		}
-		if s.enterAt(c, in, from, crossing) {
+		if s.enterAt(c, in, from) {
 			return nil
 		}
 	}
@@ -102,7 +101,7 @@ func (s *Session) begin(ctx context.Context, c *channel, in subscription) error 
 
 // enterAt makes the session a member at from and answers the client. It fails
 // where the channel has begun anew meanwhile.
-func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing []byte) bool {
+func (s *Session) enterAt(c *channel, in subscription, from beginning) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if from.Epoch != c.position.Epoch {
@@ -111,7 +110,7 @@ func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing 
 	live := from.Seq == c.position.Seq
 	m := s.member(c.name)
 	if m == nil {
-		m = c.add(s, live, crossing)
+		m = c.add(s, live)
 	}
 	s.push(s.subscribed(c, in, from))
 	m.seq = from.Seq
@@ -125,17 +124,17 @@ func (s *Session) enterAt(c *channel, in subscription, from beginning, crossing 
 // subscribed is the answer. The caller holds the channel's mu.
 func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte {
 	frame := subscribedFrame{Type: TypeSubscribed, ID: in.id, Channel: c.name, Recovered: from.recovered}
-	if s.may(ActionPresence, c.name) {
-		list := c.occupants.list(s.hub().opts.DetailMax)
-		frame.Presence = &list
-	}
 	if c.keeps && s.may(ActionRead, c.name) { // who cannot come back for more is not told where it is
 		frame.Position = &from.Position
 	}
-	if in.Since == nil && in.Last == nil {
-		return wireFrame(wire.OpText, encode(frame))
+	encoded := encode(frame)
+	if s.may(ActionPresence, c.name) {
+		encoded = with(encoded, "presence", c.crowd.first())
 	}
-	return wireFrame(wire.OpText, withMessages(encode(frame), from.messages))
+	if in.Since != nil || in.Last != nil {
+		encoded = withMessages(encoded, from.messages)
+	}
+	return wireFrame(wire.OpText, encoded)
 }
 
 func (s *Session) may(action Action, channel string) bool {
@@ -220,7 +219,7 @@ func (s *Session) member(channel string) *member {
 
 // part leaves a channel.
 func (s *Session) part(m *member) {
-	m.channel.remove(m, s.crossing(TypeUserLeft, m.channel.name))
+	m.channel.remove(m)
 	s.hub().leave(m.channel)
 }
 

@@ -23,12 +23,15 @@ type sweep struct {
 
 // watch looks after the sessions until the hub has shut down.
 func (h *Hub) watch() {
-	timer := time.NewTimer(sweepPace)
+	timer, summaries := time.NewTimer(sweepPace), time.NewTicker(summaryInterval)
 	defer timer.Stop()
+	defer summaries.Stop()
 	for {
 		select {
 		case <-h.ctx.Done():
 			return
+		case <-summaries.C:
+			h.summarise(h.opts.Now())
 		case <-h.sweep.poke:
 			h.plan(timer, h.elapsed()+sweepPace)
 		case <-timer.C:
