@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -335,4 +336,51 @@ func payloadOf(t testing.TB, frame []byte) []byte {
 	}
 	t.Fatalf("no text frame: %q", frame)
 	return nil
+}
+
+// BenchmarkOccupants is a user who comes and one who goes in a large channel, and
+// what each who is there takes of memory.
+func BenchmarkOccupants(b *testing.B) {
+	const users = 5000
+	ids := make([]User, 2*users)
+	for i := range ids {
+		ids[i] = User{UserID: fmt.Sprintf("USER%022d", i), Username: fmt.Sprint("username", i)}
+	}
+	before := heapBytes()
+	c := newCrowd("lobby", detailDefault, time.UnixMilli(1_800_000_000_000))
+	for _, user := range ids[:users] {
+		c.enter(user)
+	}
+	c.summarise(time.UnixMilli(1_800_000_000_000))
+	each := float64(heapBytes()-before) / users
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		c.enter(ids[(n+users)%len(ids)])
+		c.exit(ids[n%len(ids)].UserID)
+		if n++; n%100 == 0 {
+			c.summarise(time.UnixMilli(1_800_000_000_000))
+		}
+	}
+	b.ReportMetric(each, "bytes/user")
+}
+
+// BenchmarkFirstPage is the list for someone who joins a large channel.
+func BenchmarkFirstPage(b *testing.B) {
+	c := newCrowd("lobby", detailDefault, time.UnixMilli(1_800_000_000_000))
+	for i := range 5000 {
+		c.enter(User{UserID: fmt.Sprintf("USER%022d", i), Username: fmt.Sprint("username", i)})
+	}
+	c.summarise(time.UnixMilli(1_800_000_000_000))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.first()
+	}
+}
+
+func heapBytes() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -4,7 +4,7 @@ import "sort"
 
 // occupants are the users in a channel, each once, in the order in which they
 // came: whoever goes through them page by page misses nobody who stays, and
-// meets nobody twice. A user takes some 90 bytes.
+// meets nobody twice. A user takes some 100 bytes.
 type occupants struct {
 	places map[string]uint32 // in order, by user ID
 	order  []occupant        // by arrival, with holes where users were
