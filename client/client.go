@@ -1,10 +1,10 @@
 // Package client is the JavaScript client, embedded so that the server can
-// serve the very file that the npm package holds.
+// serve the very files that the npm package holds.
 package client
 
 import "embed"
 
 // Files are what browsers may load.
 //
-//go:embed gatecast.js
+//go:embed gatecast.js roster.js
 var Files embed.FS

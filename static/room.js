@@ -1,15 +1,18 @@
 // The lobby: who is online, what they say, and who is typing.
 
+import { Roster } from '/client/roster.js'
 import { line, mark, note, Talk } from '/talk.js'
 import { say, sayError } from '/words.js'
 
 const CHANNEL = 'lobby'
 const PAGE = 50 // messages that are loaded at a time
+const NAMES = 200 // users that are listed at most
 // In milliseconds.
 const TYPING_REPEAT = 3_000 // while someone types, others are told this often
 const TYPING_EXPIRES = 6_000 // and forget it when they are not
 const NOTICE_STAYS = 5_000
 const JOIN_AGAIN = 2_000 // where the server could not tell what was said
+const LIST_WITHIN = 30_000 // a list is asked for at any time until then: all of a crowd want one at once
 
 const byId = (id) => document.getElementById(id)
 
@@ -18,14 +21,13 @@ export class Room {
   #showNotice
   #talk = new Talk(() => this.#loadOlder())
   #me = { userId: '', clientId: '' }
-  /** @type {Map<string, string>} usernames by user ID */
-  #online = new Map()
+  #online = new Roster(NAMES)
+  #named = 0 // users in the last list that came; 0 for whom none comes
   /** @type {Map<string, {username: string, timer: number}>} by user ID */
   #typing = new Map()
   #typingTold = 0
   #timers = {}
   #undo = []
-  #count = 0 // users online; the list may name fewer
   #closed = false
 
   // docs/protocol.md, "How to never miss or double a message".
@@ -85,6 +87,7 @@ export class Room {
       this.#client.on('subscribed', inLobby((frame) => this.#goOn(frame))),
       this.#client.on('user_joined', inLobby((frame) => this.#cross(frame, 'joined'))),
       this.#client.on('user_left', inLobby((frame) => this.#cross(frame, 'left'))),
+      this.#client.on('presence', inLobby((frame) => this.#crowd(frame))),
       ...['chat', 'message', 'removed'].map((type) => this.#client.on(type, inLobby((frame) => this.#hear(frame)))),
       this.#client.on('typing', inLobby((frame) => this.#setTyping(frame))),
       this.#client.on('error', (frame) => frame.id === undefined && this.tell(frame)),
@@ -117,7 +120,7 @@ export class Room {
    * messages are lost for good.
    */
   #goOn({ id, epoch, seq, recovered, messages = [], presence }) {
-    if (presence) this.#setOnline(presence)
+    if (presence) this.#list(presence)
     if (epoch !== this.#epoch) {
       this.#epoch = epoch
       this.#oldest = 0
@@ -224,18 +227,39 @@ export class Room {
     else this.#talk.add(item)
   }
 
-  #cross({ userId, username }, how) {
-    if (how === 'joined') this.#online.set(userId, username)
-    else this.#online.delete(userId)
-    this.#count += how === 'joined' ? 1 : -1
-    this.#setTyping({ userId, isTyping: false })
-    this.#talk.add(note(say(how, { name: username })))
+  #cross(frame, how) {
+    this.#online.take(frame)
+    this.#setTyping({ userId: frame.userId, isTyping: false })
+    this.#talk.add(note(say(how, { name: frame.username })))
     this.#drawOnline()
   }
 
-  #setOnline({ count, users }) {
-    this.#count = count
-    this.#online = new Map(users.map(({ userId, username }) => [userId, username]))
+  /** In a crowd nobody is told of one by one. */
+  #crowd(frame) {
+    if (frame.id !== undefined) return // asked for, and taken there
+    if (frame.users) return this.#list(frame)
+    this.#online.take(frame)
+    frame.left.forEach(({ userId }) => this.#setTyping({ userId, isTyping: false }))
+    this.#drawOnline()
+    const { isStale, users, count } = this.#online
+    const isThin = users.size < Math.min(count, this.#named / 2) // who was named has left
+    if (this.#named && (isStale || isThin)) this.#timers.list ??= setTimeout(() => this.#askWho(), Math.random() * LIST_WITHIN)
+  }
+
+  async #askWho() {
+    try {
+      const list = await this.#client.request('presence', { channel: CHANNEL })
+      if (!this.#closed) this.#list(list)
+    } catch {
+      // the next summary asks again
+    } finally {
+      this.#timers.list = undefined
+    }
+  }
+
+  #list(list) {
+    this.#online.begin(list)
+    this.#named = list.users.length
     this.#drawOnline()
   }
 
@@ -258,15 +282,14 @@ export class Room {
   }
 
   #drawOnline() {
-    const users = [...this.#online].sort((a, b) => a[1].localeCompare(b[1]))
-    byId('online-count').textContent = this.#count
-    byId('online').replaceChildren(
-      ...users.map(([userId, username]) => {
-        const item = document.createElement('li')
-        item.textContent = userId === this.#me.userId ? `${username} (${say('you')})` : username
-        return item
-      }),
-    )
+    const { users, count } = this.#online
+    const entry = (text, className) => Object.assign(document.createElement('li'), { textContent: text, className })
+    const named = [...users]
+      .sort((a, b) => a[1].localeCompare(b[1]))
+      .map(([userId, username]) => entry(userId === this.#me.userId ? `${username} (${say('you')})` : username, ''))
+    const others = count > users.size ? [entry(say('others', { n: count - users.size }), 'more')] : []
+    byId('online-count').textContent = count
+    byId('online').replaceChildren(...named, ...others)
   }
 
   #drawTyping() {
