@@ -106,7 +106,7 @@ func (l *Limits) rates() []setting {
 
 func (c *Config) socketSettings() []setting {
 	return []setting{
-		{"presence.detail_max", integer(&c.Presence.DetailMax), "users that one presence list names at most; the count is always whole"},
+		{"presence.detail_max", integer(&c.Presence.DetailMax), "users up to which the members of a channel are told of each who comes or goes; a larger one sends a summary a second. A presence list names so many at most"},
 		{"socket.expiry_notice", duration(&c.Socket.ExpiryNotice), "how long before its token ends a socket is told `expiring`"},
 		{"socket.ping_interval", duration(&c.Socket.PingInterval), "time between two pings to a socket"},
 		{"socket.ping_timeout", duration(&c.Socket.PingTimeout), "time to answer a ping before the socket is closed"},

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -336,6 +337,55 @@ func payloadOf(t testing.TB, frame []byte) []byte {
 	}
 	t.Fatalf("no text frame: %q", frame)
 	return nil
+}
+
+// A channel that is now larger than detailMax and now not does not list everyone
+// each time.
+func TestWholeListsAreRare(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	c := newCrowd("room:1", 2, now)
+	c.enter(User{UserID: "alice"})
+	c.enter(User{UserID: "bob"})
+	lists, summaries := 0, 0
+	sum := func() {
+		now = now.Add(summaryInterval)
+		for _, frame := range c.summarise(now).seeing {
+			if strings.Contains(string(frame), `"users":`) {
+				lists++
+			} else {
+				summaries++
+			}
+		}
+	}
+	for range 60 {
+		c.enter(User{UserID: "carol"})
+		sum()
+		c.exit("carol")
+		sum()
+	}
+	if lists > 12 || lists < 6 || summaries < 60 {
+		t.Errorf("%d lists and %d summaries in 120 s", lists, summaries)
+	}
+}
+
+// A channel that was empty lives anew. Who pages through it from before gets
+// everyone who is there now.
+func TestPagesOfALifeBefore(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	c := newCrowd("room:1", 2, now)
+	for i := range 5 {
+		c.enter(User{UserID: fmt.Sprint(i)})
+	}
+	c.summarise(now)
+	after, err := arrivalOf(c.page(0, 2).Next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = newCrowd("room:1", 2, now.Add(time.Millisecond))
+	c.enter(User{UserID: "alice"})
+	if p := c.page(after, 0); len(p.Users) != 1 {
+		t.Errorf("%+v", p)
+	}
 }
 
 // BenchmarkOccupants is a user who comes and one who goes in a large channel, and
