@@ -15,6 +15,7 @@ import (
 	"github.com/gatecast/gatecast/broker"
 	"github.com/gatecast/gatecast/ratelimit"
 	"github.com/gatecast/gatecast/ws"
+	"github.com/gatecast/gatecast/ws/netpoll"
 )
 
 const (
@@ -78,10 +79,9 @@ func BenchmarkJoins(b *testing.B) {
 
 // lobby is a hub and the connections to it.
 type lobby struct {
-	t       testing.TB
-	hub     *ws.Hub
-	serving sync.WaitGroup
-	sinks   []*sink
+	t     testing.TB
+	hub   *ws.Hub
+	sinks []*sink
 }
 
 func openLobby(t testing.TB) *lobby {
@@ -91,7 +91,7 @@ func openLobby(t testing.TB) *lobby {
 		t.Fatal(err)
 	}
 	hub, err := ws.NewHub(ws.Options{
-		Rules: rules, Broker: &broker.Memory{}, AutoSubscribe: []string{"lobby"}, DetailMax: joinDetail,
+		Rules: rules, Broker: &broker.Memory{}, AutoSubscribe: []string{"lobby"}, DetailMax: joinDetail, Poller: netpoll.Goroutines(),
 		PingInterval: time.Hour, PingTimeout: time.Second, WriteTimeout: time.Minute, CloseTimeout: time.Second,
 	})
 	if err != nil {
@@ -103,12 +103,10 @@ func openLobby(t testing.TB) *lobby {
 func (l *lobby) join(user int) {
 	conn := &sink{closed: make(chan struct{})}
 	l.sinks = append(l.sinks, conn)
-	l.serving.Go(func() {
-		l.hub.Serve(conn, ws.Entry{
-			// As long as the server's own IDs.
-			Claims:  auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser},
-			Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
-		})
+	l.hub.TakeOver(conn, ws.Entry{
+		// As long as the server's own IDs.
+		Claims:  &auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser},
+		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 }
 
@@ -139,7 +137,6 @@ func (l *lobby) close() {
 	for _, s := range l.sinks {
 		_ = s.Close()
 	}
-	l.serving.Wait()
 	if err := l.hub.Shutdown(l.t.Context()); err != nil {
 		l.t.Error(err)
 	}
