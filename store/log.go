@@ -22,6 +22,7 @@ type LogOptions struct {
 	ForgetAfter  time.Duration                   // life of a channel in which nothing is kept any more and nobody is
 	Queue        int                             // messages that wait to be stored; 0 means DefaultQueue
 	QueueBytes   int                             // bytes of them; 0 means DefaultQueueBytes
+	Observer     Observer                        // nil is told nothing
 	Logger       *slog.Logger                    // nil discards
 	Now          func() time.Time                // nil means time.Now
 }
@@ -63,7 +64,8 @@ type Log struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
-	queued  atomic.Int64 // bytes in intake
+	queued  atomic.Int64  // bytes in intake
+	failed  atomic.Uint64 // messages
 	writing health
 	reading health
 
@@ -232,9 +234,7 @@ func (l *Log) refuseWaiting(reason error) {
 	err := fmt.Errorf("%w: the database hangs: %v", ws.ErrUnavailable, reason)
 	for n := len(l.intake); n > 0; {
 		batch := l.collect(<-l.intake)
-		for _, e := range batch {
-			e.err = err
-		}
+		l.refuse(batch, err)
 		l.stored <- batch
 		n -= len(batch)
 	}
@@ -243,6 +243,7 @@ func (l *Log) refuseWaiting(reason error) {
 // store stores a batch. One message that the database cannot take fails the
 // whole transaction, so halves are tried until it stands alone.
 func (l *Log) store(batch []*entry) {
+	since := time.Now()
 	err := l.try(batch)
 	if isPoison(err) && len(batch) > 1 {
 		half := len(batch) / 2
@@ -252,6 +253,7 @@ func (l *Log) store(batch []*entry) {
 	}
 	if err == nil {
 		l.writing.mend()
+		l.observe(batch, time.Since(since))
 		return
 	}
 	if !isPoison(err) {
@@ -260,9 +262,15 @@ func (l *Log) store(batch []*entry) {
 	if !errors.Is(err, ws.ErrUnknown) {
 		err = fmt.Errorf("%w: %w", ws.ErrUnavailable, err)
 	}
+	l.refuse(batch, err)
+}
+
+// refuse says of a batch why it is not stored.
+func (l *Log) refuse(batch []*entry, err error) {
 	for _, e := range batch {
 		e.err = err
 	}
+	l.failed.Add(uint64(messages(batch)))
 }
 
 func (l *Log) try(batch []*entry) error {

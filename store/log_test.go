@@ -406,6 +406,9 @@ func TestLogPoison(t *testing.T) {
 	if err := l.Err(); err != nil {
 		t.Errorf("the log is held to be broken: %v", err)
 	}
+	if failed := l.Stats().Failed; failed != 1 {
+		t.Errorf("%d messages are counted as failed", failed)
+	}
 }
 
 // Two nodes write to the same channels: no hole, no number twice, one order, and
