@@ -58,3 +58,4 @@ screenshots: build
 
 docs:
 	go test ./config -run TestDocsTableIsGenerated -update
+	go test . -run TestDocsMetricsAreGenerated -update

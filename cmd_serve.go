@@ -26,6 +26,11 @@ import (
 // serve builds the server, serves until ctx ends, and drains.
 func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	logger := newLogger(c.Log, stdout)
+	room, err := newCapacity(c.Limits.Connections, descriptorLimit())
+	if err != nil {
+		return err
+	}
+	c.Limits.Connections = room.sockets // from here on it is what there is room for
 	rules, err := newRules(c.Namespaces)
 	if err != nil {
 		return err
@@ -39,19 +44,24 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	log := newLog(c.ChannelLog, db, rules, logger)
+	meter := newMeter()
+	log := newLog(c.ChannelLog, db, rules, meter, logger)
 	defer log.Shutdown()
-	hub, err := newHub(c, rules, log, trust, logger)
+	hub, err := newHub(c, rules, log, trust, meter, logger)
 	if err != nil {
 		return err
 	}
-	i := newInstance(c, db, log, trust, hub, logger)
+	meter.watch(func() snapshot {
+		return snapshot{hub: hub.Stats(), log: log.Stats(), storing: log.Err() == nil, room: room}
+	})
+	i := newInstance(c, db, log, trust, hub, meter, logger)
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return errors.Join(fmt.Errorf("port: %w", err), hub.Shutdown(ctx))
 	}
 	announce(logger, c, listener.Addr())
+	room.announce(logger)
 	defer trust.follow(hub)()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(newListener(listener, c)) }()
@@ -130,18 +140,19 @@ func newRules(namespaces config.Namespaces) (*ws.Rules, error) {
 	return rules, nil
 }
 
-func newLog(c config.ChannelLog, db *store.DB, rules *ws.Rules, logger *slog.Logger) *store.Log {
+func newLog(c config.ChannelLog, db *store.DB, rules *ws.Rules, observer store.Observer, logger *slog.Logger) *store.Log {
 	return store.NewLog(db, store.LogOptions{
 		History:      rules.History,
 		DedupeWindow: c.DedupeWindow,
 		ForgetAfter:  c.ForgetAfter,
 		Queue:        c.Queue,
 		QueueBytes:   c.QueueBytes,
+		Observer:     observer,
 		Logger:       logger,
 	})
 }
 
-func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, logger *slog.Logger) (*ws.Hub, error) {
+func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, observer ws.Observer, logger *slog.Logger) (*ws.Hub, error) {
 	hub, err := ws.NewHub(ws.Options{
 		Rules:         rules,
 		Broker:        &broker.Memory{},
@@ -160,6 +171,7 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, logger *
 		PingTimeout:   c.Socket.PingTimeout,
 		WriteTimeout:  c.Socket.WriteTimeout,
 		CloseTimeout:  c.Socket.CloseTimeout,
+		Observer:      observer,
 		Logger:        logger,
 	})
 	if err != nil {
@@ -168,7 +180,7 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, logger *
 	return hub, nil
 }
 
-func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hub *ws.Hub, logger *slog.Logger) *instance {
+func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hub *ws.Hub, meter *meter, logger *slog.Logger) *instance {
 	users := keyed(c, c.Limits.Messages, c.Limits.Bytes)
 	gate := middleware.NewGate(middleware.GateOptions{
 		Protocol:              ws.Version,
@@ -192,6 +204,9 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hu
 		Hub:                hub,
 		Gate:               gate,
 		Ready:              readiness(hub, db, log),
+		Observer:           meter,
+		Metrics:            meter.gatherer(c.HTTP.Metrics),
+		MetricsOpen:        c.HTTP.Metrics == config.MetricsOpen,
 		Logger:             logger,
 		Origins:            c.HTTP.Origins,
 		TrustedProxies:     c.HTTP.TrustedProxies,

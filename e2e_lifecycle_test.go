@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -197,39 +196,6 @@ func TestLogsHoldNoSecretsT5(t *testing.T) {
 				t.Errorf("the log holds %.12s...: %s", secret, line)
 			}
 		}
-	}
-}
-
-// A process that has no descriptor left for another connection goes on when it
-// has again.
-func TestOutOfDescriptors(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "gatecast")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	out := newLogs()
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", "ulimit -n 64; exec "+binary+" --port=0 --host=127.0.0.1 --data-dir="+t.TempDir())
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, logs: out}
-	var hello struct{ Page string }
-	if err := json.Unmarshal(out.firstLine(t), &hello); err != nil {
-		t.Fatal(err)
-	}
-	s.addr = strings.Trim(strings.TrimPrefix(hello.Page, "http:"), "/")
-	var conns []net.Conn
-	for range 100 {
-		conns = append(conns, s.rawConn())
-	}
-	for _, conn := range conns {
-		_ = conn.Close()
-	}
-	eventually(t, "it is ready again", func() bool { return s.do("GET", "/readyz", "").status == 200 })
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, out)
 	}
 }
 

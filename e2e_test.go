@@ -103,7 +103,8 @@ func (l *logs) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all.Len() == 0 {
-		l.first <- bytes.Clone(p)
+		line, _, _ := bytes.Cut(p, []byte("\n")) // a pipe may bring more than one
+		l.first <- bytes.Clone(line)
 	}
 	return l.all.Write(p)
 }

@@ -1,13 +1,16 @@
 package main
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // tailBytes is how much a tail keeps.
 const tailBytes = 4 << 10
 
 // tail keeps the end of what a program writes.
 type tail struct {
-	first chan []byte // the first that is written: a line
+	first chan []byte // line
 
 	mu   sync.Mutex // guards the rest
 	any  bool
@@ -25,7 +28,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	}
 	if !t.any {
 		t.any = true
-		t.first <- append([]byte(nil), p...)
+		line, _, _ := bytes.Cut(p, []byte("\n")) // a pipe may bring more than one
+		t.first <- bytes.Clone(line)
 	}
 	return len(p), nil
 }

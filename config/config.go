@@ -80,7 +80,15 @@ type HTTP struct {
 	RequestTimeout time.Duration
 	HeaderBytes    int
 	BodyBytes      int
+	Metrics        string
 }
+
+// Who may read GET /metrics.
+const (
+	MetricsToken = "token" // whose token is of a backend or an admin
+	MetricsOpen  = "open"  // everyone
+	MetricsOff   = "off"   // nobody
+)
 
 // Who may make an account.
 const (

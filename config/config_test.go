@@ -122,6 +122,7 @@ func TestMistakesNameTheKey(t *testing.T) {
 		{name: "burst 0 would refuse all", args: []string{"--limits.login.burst=0"}, wants: []string{"limits.login.burst"}},
 		{name: "bytes burst under a message", args: []string{"--limits.bytes.burst=100"}, wants: []string{"limits.bytes.burst", "65536"}},
 		{name: "fewer tokens than none", args: []string{"--auth.verified-tokens=-1"}, wants: []string{"auth.verified_tokens"}},
+		{name: "metrics for whom", args: []string{"--http.metrics=on"}, wants: []string{"http.metrics", `"on"`, "token, open, off"}},
 		{name: "negative cap", args: []string{"--limits.connections=-1"}, wants: []string{"limits.connections"}},
 		{name: "a key that signs before it is known", args: []string{"--auth.key-publish-ahead=3s"}, wants: []string{"auth.key_publish_ahead", "auth.key_poll", "2s"}},
 		{name: "a key that is not published ahead", args: []string{"--auth.key-publish-ahead=0s", "--auth.key-poll=1ms"}, wants: []string{"auth.key_publish_ahead", "1s at least"}},

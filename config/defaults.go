@@ -26,6 +26,7 @@ func Default() Config {
 			RequestTimeout: 10 * time.Second,
 			HeaderBytes:    16 << 10,
 			BodyBytes:      16 << 10,
+			Metrics:        MetricsToken,
 		},
 		Auth:     defaultAuth(),
 		Limits:   defaultLimits(),

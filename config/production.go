@@ -22,6 +22,7 @@ func (v *validation) production(c *Config) {
 	for _, proxy := range c.HTTP.TrustedProxies {
 		v.require(proxy.Bits() > 0, "http.trusted_proxies", "%v is everyone, so any client could choose its own address; name the proxies that there are", proxy)
 	}
+	v.require(c.HTTP.Metrics != MetricsOpen, "http.metrics", "is open, so anyone could read how much is going on; in production give token, which Prometheus can show, or off")
 	weak := weakness(c.Auth.HMACSecret.Reveal())
 	v.require(weak == "", "auth.hmac_secret", "%s; give a random one, such as `openssl rand -hex 32` prints", weak)
 	v.require(!c.Auth.AllowQueryToken || c.Auth.QueryTokenInProduction, "auth.allow_query_token",

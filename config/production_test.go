@@ -40,6 +40,7 @@ func TestProductionRefusesO5(t *testing.T) {
 		{"tokens in URLs", "--auth.allow-query-token", []string{"auth.allow_query_token", "auth.query_token_in_production"}},
 		{"every address is a proxy", "--http.trusted-proxies=10.0.0.0/8,0.0.0.0/0", []string{"http.trusted_proxies", "0.0.0.0/0"}},
 		{"every IPv6 address is a proxy", "--http.trusted-proxies=::/0", []string{"http.trusted_proxies", "::/0"}},
+		{"metrics for everyone", "--http.metrics=open", []string{"http.metrics", "token"}},
 		{"no login limit", "--limits.login.rate=0", []string{"limits.login.rate"}},
 		{"no limit of an account", "--limits.login-account.rate=0", []string{"limits.login_account.rate"}},
 		{"no alarm of an account", "--limits.login-failures-account.rate=0", []string{"limits.login_failures_account.rate"}},

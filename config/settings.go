@@ -43,6 +43,7 @@ func (h *HTTP) settings() []setting {
 		{"http.request_timeout", duration(&h.RequestTimeout), "how long the work on a request may take"},
 		{"http.header_bytes", integer(&h.HeaderBytes), "size of a request's line and headers at most, in bytes"},
 		{"http.body_bytes", integer(&h.BodyBytes), "size of a JSON request body at most, but for messages, in bytes"},
+		{"http.metrics", text(&h.Metrics), "who may read GET /metrics: token is who shows one of the role service or admin, open is everyone, off is nobody"},
 	}
 }
 
@@ -79,7 +80,7 @@ func (a *Auth) settings() []setting {
 func (l *Limits) settings() []setting {
 	return append(l.rates(),
 		setting{"limits.keys", integer(&l.Keys), "users or addresses that each limiter remembers at most; more share buckets. So many tickets may wait to be used, too"},
-		setting{"limits.connections", integer(&l.Connections), "sockets in all; 0 is unlimited"},
+		setting{"limits.connections", integer(&l.Connections), "sockets in all; 0 is as many as the process may have descriptors for, and no number lets in more"},
 		setting{"limits.connections_per_user", integer(&l.ConnectionsPerUser), "sockets of a user; 0 is unlimited"},
 		setting{"limits.connections_per_address", integer(&l.ConnectionsPerAddress), "sockets of an address (IPv6: of a /64), which may have five times as many connections of any kind; 0 is unlimited"},
 		setting{"limits.message_bytes", integer(&l.MessageBytes), "size of a client's frame, and of a message's data over REST, in bytes; a larger frame closes the socket with 1009; 0 is unlimited, but for 4 MiB over REST"},

@@ -50,6 +50,7 @@ func (c *Config) Validate() error {
 	v.require(c.Socket.PingTimeout < c.Socket.PingInterval, "socket.ping_timeout", "is %v; it must be below socket.ping_interval, which is %v", c.Socket.PingTimeout, c.Socket.PingInterval)
 	v.require(c.HTTP.HeaderBytes >= 12<<10, "http.header_bytes", "is %d; it must be %d at least, for a token of 8 KiB and its company", c.HTTP.HeaderBytes, 12<<10)
 	v.require(c.HTTP.BodyBytes >= 1<<10, "http.body_bytes", "is %d; it must be 1024 at least", c.HTTP.BodyBytes)
+	v.oneOf("http.metrics", c.HTTP.Metrics, MetricsToken, MetricsOpen, MetricsOff)
 	v.auth(c.Auth)
 	v.limits(c.Limits)
 	v.require(c.Presence.DetailMax >= 1, "presence.detail_max", "is %d; it must be 1 at least", c.Presence.DetailMax)

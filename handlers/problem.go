@@ -192,7 +192,7 @@ func newProblem(status int, code, detail string) problem {
 }
 
 // renderError is Fiber's error handler.
-func renderError(logger *slog.Logger) fiber.ErrorHandler {
+func renderError(logger *slog.Logger, observer Observer) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
 		if errors.Is(err, fiber.ErrBadGateway) && middleware.RequestIDOf(c) == "" {
 			return nil // Fiber's word for a client that reset the connection: nobody reads an answer
@@ -208,6 +208,7 @@ func renderError(logger *slog.Logger) fiber.ErrorHandler {
 		if p.Status == http.StatusInternalServerError || errors.Is(err, auth.ErrUnavailable) {
 			logger.Error("request failed", "id", p.RequestID, "error", err)
 		}
+		observer.Answered(routeOf(c), p.Code)
 		setErrorHeaders(c, err, p)
 		return c.Status(p.Status).JSON(p, "application/problem+json")
 	}
@@ -219,6 +220,9 @@ const retrySoon = 1
 func setErrorHeaders(c *fiber.Ctx, err error, p problem) {
 	var limited *middleware.RateError
 	var refused *ws.Error
+	if errors.Is(err, middleware.ErrFull) {
+		c.Context().SetConnectionClose() // nobody keeps the descriptor of a socket that there is no room for
+	}
 	switch {
 	case errors.As(err, &limited):
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(middleware.WholeSeconds(limited.Wait)))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatecast/gatecast/auth"
@@ -32,7 +33,11 @@ type Options struct {
 	Hub      *ws.Hub
 	Gate     *middleware.Gate
 	Ready    func(context.Context) error // nil error: requests can be served
+	Observer Observer                    // nil is told nothing
 	Logger   *slog.Logger
+
+	Metrics     prometheus.Gatherer // nil: there is no GET /metrics
+	MetricsOpen bool                // to everyone; otherwise to the roles service and admin
 
 	Origins        middleware.Origins
 	TrustedProxies []netip.Prefix
@@ -58,9 +63,12 @@ const prefetchBytes = 1
 
 // New makes the Fiber app with all routes.
 func New(o Options) *fiber.App {
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
-		ErrorHandler:                 renderError(o.Logger),
+		ErrorHandler:                 renderError(o.Logger, o.Observer),
 		ReadTimeout:                  o.ReadTimeout,
 		WriteTimeout:                 o.WriteTimeout,
 		IdleTimeout:                  o.IdleTimeout,
@@ -75,6 +83,7 @@ func New(o Options) *fiber.App {
 		middleware.RequestID(),
 		middleware.Client(o.TrustedProxies),
 		middleware.Log(o.Logger),
+		tellAnswered(o.Observer),
 		recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: logPanic(o.Logger)}),
 		middleware.SecurityHeaders(),
 		middleware.CORS(o.Origins),
@@ -108,6 +117,11 @@ func New(o Options) *fiber.App {
 	app.Get("/.well-known/jwks.json", jwks(o.Keys))
 	app.Get("/healthz", noStore, healthz)
 	app.Get("/readyz", noStore, readyz(o.Ready))
+	if o.MetricsOpen && o.Metrics != nil {
+		app.Get("/metrics", noStore, metrics(o.Metrics))
+	} else if o.Metrics != nil {
+		app.Get("/metrics", noStore, bearer, perUser, operators, metrics(o.Metrics))
+	}
 	app.Use("/client", files(client.Files))
 	app.Use("/", files(static.Files))
 
