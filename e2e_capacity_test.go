@@ -53,7 +53,7 @@ func TestOutOfDescriptors(t *testing.T) {
 // L6: the gate says no to the socket too many, while there are descriptors left
 // for everything else, and lets others in once some have gone. All may come at once.
 func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
-	const room = 56 // (128 - 64) * 7/8
+	const room, tried = 56, 400 // (128 - 64) * 7/8
 	p := limited(t, build(t), "ulimit -n 128;")
 	s := p.start()
 	if !s.logged(`"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`) {
@@ -77,7 +77,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 	var mu sync.Mutex
 	var peers []*peer
 	refused := map[string]int{}
-	for range 100 {
+	for range tried {
 		trying.Go(func() {
 			conn, why := try()
 			mu.Lock()
@@ -90,7 +90,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 		})
 	}
 	trying.Wait()
-	if len(peers) != room || refused["503 full close: true"] != 100-room || len(refused) != 1 {
+	if len(peers) != room || refused["503 full close: true"] != tried-room || len(refused) != 1 {
 		t.Fatalf("%d are let in; refused: %v", len(peers), refused)
 	}
 	for _, peer := range peers {
@@ -101,7 +101,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
-	if values := s.scrape(); values["gatecast_connections"] != room || values["gatecast_connections_max"] != room || values[`gatecast_handshakes_total{code="full"}`] != 100-room {
+	if values := s.scrape(); values["gatecast_connections"] != room || values["gatecast_connections_max"] != room || values[`gatecast_handshakes_total{code="full"}`] != tried-room {
 		t.Errorf("%v of %v sockets, %v refused", values["gatecast_connections"], values["gatecast_connections_max"], values[`gatecast_handshakes_total{code="full"}`])
 	}
 	for round := range 3 {
