@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"net"
+	"runtime"
+	"testing"
+)
 
 // L6: as many as limits.connections says, and never more than descriptors allow.
 func TestCapacityL6(t *testing.T) {
@@ -26,5 +30,31 @@ func TestCapacityL6(t *testing.T) {
 		if c, err := newCapacity(0, few); err == nil {
 			t.Errorf("%d descriptors: %+v", few, c)
 		}
+	}
+}
+
+// A connection's own number tells whether descriptors are scarce.
+func TestScarceDescriptors(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the system sets no limit")
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inner.Close() }()
+	conn, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := descriptorOf(conn.(*net.TCPConn))
+	for scarce, want := range map[int]bool{0: false, 1: true, number: true, number + 1: false} {
+		if l := (patientListener{scarce: scarce}); l.isScarce(conn) != want {
+			t.Errorf("descriptor %d where they are scarce from %d on: %v", number, scarce, !want)
+		}
+	}
+	_ = conn.Close()
+	if l := (patientListener{scarce: 1}); l.isScarce(conn) {
+		t.Error("a closed connection has a descriptor")
 	}
 }

@@ -64,7 +64,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	room.announce(logger)
 	defer trust.follow(hub)()
 	served := make(chan error, 1)
-	go func() { served <- i.app.Listener(newListener(listener, c)) }()
+	go func() { served <- i.app.Listener(newListener(listener, room, c)) }()
 	select {
 	case err = <-served: // it cannot go on
 		i.drain(c.ShutdownTimeout, logger)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"math"
+	"net"
 	"syscall"
 )
 
@@ -16,4 +17,13 @@ func descriptorLimit() int {
 		return 0
 	}
 	return int(min(uint64(limit.Cur), math.MaxInt32)) // some systems have more, or infinity
+}
+
+// descriptorOf is a connection's descriptor; -1 where it is closed.
+func descriptorOf(conn *net.TCPConn) int {
+	number := -1
+	if raw, err := conn.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { number = int(fd) }) // an error leaves it
+	}
+	return number
 }

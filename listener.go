@@ -27,16 +27,26 @@ const (
 // another connection. fasthttp would take that for the end of the listener, and
 // anyone who opens enough connections could stop the server.
 //
+// So that it does not come to that in the middle of something that needs another,
+// it is slow where few are left. When many connect at once, those that came first
+// are let in or refused meanwhile, and those that are refused give theirs back.
+//
 // So that one address cannot bring it there alone, each has a bounded number of
 // connections. More are closed without a word.
 type patientListener struct {
 	net.Listener
 	addresses *ratelimit.Slots
 	trusted   []netip.Prefix // proxies: their connections are others'
+	scarce    int            // the descriptor from which on they are scarce; 0 is none
 }
 
-func newListener(listener net.Listener, c config.Config) patientListener {
-	return patientListener{listener, ratelimit.NewSlots(connectionsPerSocket * c.Limits.ConnectionsPerAddress), c.HTTP.TrustedProxies}
+func newListener(listener net.Listener, room capacity, c config.Config) patientListener {
+	return patientListener{
+		Listener:  listener,
+		addresses: ratelimit.NewSlots(connectionsPerSocket * c.Limits.ConnectionsPerAddress),
+		trusted:   c.HTTP.TrustedProxies,
+		scarce:    max(0, room.descriptors-descriptorsForFiles/2),
+	}
 }
 
 func (l patientListener) Accept() (net.Conn, error) {
@@ -44,6 +54,9 @@ func (l patientListener) Accept() (net.Conn, error) {
 		conn, err := l.Listener.Accept()
 		switch {
 		case err == nil:
+			if l.isScarce(conn) {
+				time.Sleep(acceptPauseMin)
+			}
 			if conn = l.admit(conn); conn != nil {
 				return conn, nil
 			}
@@ -54,6 +67,13 @@ func (l patientListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 	}
+}
+
+// isScarce tells whether few descriptors are left. The system gives a connection
+// the lowest one that is free.
+func (l patientListener) isScarce(conn net.Conn) bool {
+	tcp, ok := conn.(*net.TCPConn)
+	return ok && l.scarce > 0 && descriptorOf(tcp) >= l.scarce
 }
 
 // admit counts a connection, or closes it and answers nil.
