@@ -8,7 +8,7 @@ import (
 
 // Options of a Keyed.
 type Options struct {
-	// Rates are the buckets of every key. More than MaxRates panic.
+	// Rates are the buckets of every key.
 	Rates []Rate
 	// Capacity is how many keys have a Limiter of their own at most. Keys
 	// beyond it share a small fixed set. Zero means DefaultCapacity.

@@ -1,6 +1,6 @@
-// Package ratelimit holds token buckets, one set a user or address, and counted
-// slots beside them. Both stay bounded in memory however many keys are shown to
-// them.
+// Package ratelimit holds token buckets on golang.org/x/time/rate, one set a
+// user or address, and counted slots beside them. Both stay bounded in memory
+// however many keys are shown to them.
 //
 // A refusal never creates a debt: what was refused costs nothing, and a sole
 // caller that waits what it was told is let through next time.
@@ -10,6 +10,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Rate is how fast a bucket fills and how much it holds. A zero PerSecond
@@ -19,18 +21,20 @@ type Rate struct {
 	Burst     int     // tokens held at most
 }
 
-// MaxRates is how many buckets a Limiter has at most. There is a Limiter for every
-// user who is here, so its buckets lie in it and take no memory of their own.
-const MaxRates = 2
+// resolution is how many parts x/time/rate's whole tokens are cut into here,
+// so that cheap work (a typing notice, a ping) can cost a part of a token.
+const resolution = 1000
 
 // Limiter is a set of buckets that are spent together: a call takes its cost
 // from all of them or from none. It is safe for concurrent use.
+//
+// There is one for every user who is here, most of them idle: buckets that
+// nobody has taken from are not there.
 type Limiter struct {
 	terms *terms // static after construction
 
-	mu      sync.Mutex        // guards the next two; makes the look at all buckets and the taking one step
-	at      time.Duration     // since terms.start
-	missing [MaxRates]float64 // tokens that each bucket lacked then to be full
+	mu      sync.Mutex      // guards buckets; makes the look at all of them and the taking one step
+	buckets []*rate.Limiter // nil while all are full; a nil one is switched off
 
 	place place // the Keyed's, and guarded by its mu; zero where there is none
 }
@@ -39,21 +43,27 @@ type Limiter struct {
 type terms struct {
 	rates []Rate
 	now   func() time.Time
-	start time.Time
 }
 
 func newTerms(now func() time.Time, rates []Rate) *terms {
-	if len(rates) > MaxRates {
-		panic("ratelimit: more rates than MaxRates")
-	}
 	if now == nil {
 		now = time.Now
 	}
-	return &terms{rates: rates, now: now, start: now()}
+	return &terms{rates: rates, now: now}
 }
 
-// NewLimiter makes a Limiter with one full bucket a rate, in that order. It panics
-// where there are more than MaxRates. A nil now means time.Now.
+func (t *terms) newBuckets() []*rate.Limiter {
+	buckets := make([]*rate.Limiter, len(t.rates))
+	for i, r := range t.rates {
+		if r.PerSecond > 0 {
+			buckets[i] = rate.NewLimiter(rate.Limit(r.PerSecond*resolution), r.Burst*resolution)
+		}
+	}
+	return buckets
+}
+
+// NewLimiter makes a Limiter with one full bucket a rate, in that order. A nil
+// now means time.Now.
 func NewLimiter(now func() time.Time, rates ...Rate) *Limiter {
 	return &Limiter{terms: newTerms(now, rates)}
 }
@@ -65,17 +75,19 @@ func NewLimiter(now func() time.Time, rates ...Rate) *Limiter {
 func (l *Limiter) Take(costs ...float64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refill()
+	if l.buckets == nil {
+		l.buckets = l.terms.newBuckets()
+	}
+	now := l.terms.now()
 	var wait time.Duration
 	for i, cost := range costs {
-		wait = max(wait, l.waitFor(i, cost))
+		wait = max(wait, waitFor(l.buckets[i], now, parts(cost)))
 	}
-	if wait == 0 {
-		for i, cost := range costs {
-			l.spend(i, cost)
-		}
+	if wait > 0 {
+		return wait
 	}
-	return wait
+	l.spend(now, 1, costs)
+	return 0
 }
 
 // Return gives back what Take has spent, where it turns out that nothing was
@@ -83,9 +95,17 @@ func (l *Limiter) Take(costs ...float64) time.Duration {
 func (l *Limiter) Return(costs ...float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refill()
+	if l.buckets != nil {
+		l.spend(l.terms.now(), -1, costs) // x/time/rate caps what is too much when it next looks
+	}
+}
+
+// spend takes costs, or gives them back where sign is -1. The caller holds mu.
+func (l *Limiter) spend(now time.Time, sign int, costs []float64) {
 	for i, cost := range costs {
-		l.spend(i, -cost)
+		if b := l.buckets[i]; b != nil {
+			b.AllowN(now, sign*parts(cost))
+		}
 	}
 }
 
@@ -95,18 +115,21 @@ const Never = time.Duration(math.MaxInt64)
 // Left is how many whole tokens the bucket at index i holds now, and how long
 // until it has one more than that.
 func (l *Limiter) Left(i int) (tokens int, next time.Duration) {
-	rate := l.terms.rates[i]
-	if rate.PerSecond <= 0 {
+	r := l.terms.rates[i]
+	if r.PerSecond <= 0 {
 		return math.MaxInt32, 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refill()
-	tokens = int(float64(rate.Burst) - l.missing[i] + rounding)
-	if tokens >= rate.Burst {
+	if l.buckets == nil {
+		return r.Burst, 0
+	}
+	b, now := l.buckets[i], l.terms.now()
+	tokens = int(math.Max(0, b.TokensAt(now)) / resolution)
+	if tokens >= r.Burst {
 		return tokens, 0
 	}
-	return tokens, l.waitFor(i, float64(tokens+1))
+	return tokens, waitFor(b, now, (tokens+1)*resolution)
 }
 
 // full tells whether every bucket has refilled, so that forgetting this
@@ -114,48 +137,34 @@ func (l *Limiter) Left(i int) (tokens int, next time.Duration) {
 func (l *Limiter) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refill()
-	return l.missing == [MaxRates]float64{}
-}
-
-// refill brings the buckets to where they are now. The caller holds mu, as that
-// of the rest does.
-func (l *Limiter) refill() {
-	now := l.terms.now().Sub(l.terms.start)
-	elapsed := max(0, now-l.at).Seconds() // a clock can be put back
-	for i, rate := range l.terms.rates {
-		l.missing[i] = max(0, l.missing[i]-elapsed*rate.PerSecond)
+	now := l.terms.now()
+	for _, b := range l.buckets {
+		if b != nil && b.TokensAt(now) < float64(b.Burst()) {
+			return false
+		}
 	}
-	l.at = now
+	l.buckets = nil
+	return true
 }
 
-// spend takes from bucket i; a cost below 0 is given to it.
-func (l *Limiter) spend(i int, cost float64) {
-	if rate := l.terms.rates[i]; rate.PerSecond > 0 {
-		l.missing[i] = min(max(0, l.missing[i]+cost), float64(rate.Burst))
-	}
-}
-
-const (
-	// rounding is what sums of parts of a token are not exact to, in tokens.
-	rounding = 1e-9
-	// instant is a wait that is rounding and not need, in seconds.
-	instant = 1e-9
-)
-
-// waitFor is how long bucket i does not hold n tokens.
-func (l *Limiter) waitFor(i int, n float64) time.Duration {
-	rate := l.terms.rates[i]
-	burst := float64(rate.Burst)
-	switch {
-	case rate.PerSecond <= 0:
+// waitFor looks and takes nothing: x/time/rate's own Reserve would leave a
+// debt behind until it is cancelled.
+func waitFor(b *rate.Limiter, now time.Time, n int) time.Duration {
+	if b == nil {
 		return 0
-	case n > burst:
+	}
+	if n > b.Burst() {
 		return Never
 	}
-	wait := (l.missing[i] + n - burst) / rate.PerSecond // seconds
-	if wait < instant {
-		return 0
+	missing := (float64(n) - b.TokensAt(now)) / float64(b.Limit()) // seconds
+	if missing < time.Nanosecond.Seconds() {
+		return 0 // rounding, not need: AllowN counts whole nanoseconds too
 	}
-	return time.Duration(math.Ceil(wait*1000)) * time.Millisecond
+	return time.Duration(math.Ceil(missing*1000)) * time.Millisecond
 }
+
+// maxParts is more than any bucket holds, and far from what an int cannot.
+const maxParts = 1 << 53
+
+// parts bounds what it gives: a cost may be a number that a client has named.
+func parts(tokens float64) int { return int(min(math.Round(tokens*resolution), maxParts)) }

@@ -80,22 +80,6 @@ func TestTakeIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// L1: also where the clock is put back, who waits what it was told is let in.
-func TestClockPutBackL1(t *testing.T) {
-	c := newClock()
-	l := ratelimit.NewLimiter(c.now, ratelimit.Rate{PerSecond: 1, Burst: 2})
-	l.Take(2)
-	c.advance(-time.Hour)
-	wait := l.Take(1)
-	if wait != time.Second {
-		t.Fatalf("told to wait %v, want 1s", wait)
-	}
-	c.advance(wait)
-	if wait := l.Take(1); wait != 0 {
-		t.Fatalf("told to wait another %v", wait)
-	}
-}
-
 // A number that a client names can be any, and none of them fills a bucket.
 func TestHugeCostsAreRefused(t *testing.T) {
 	l := ratelimit.NewLimiter(newClock().now, ratelimit.Rate{PerSecond: 1, Burst: 1e9})
