@@ -56,6 +56,7 @@ func (c *channel) add(s *Session, live bool) *member {
 	}
 	c.parts[sh.number].put(m)
 	s.members = append(s.members, m)
+	sh.hub.subscriptions.Add(1)
 	return m
 }
 
@@ -82,6 +83,7 @@ func (m *member) leave() {
 	m.channel.parts[s.shard.number].pull(m)
 	i := slices.Index(s.members, m)
 	s.members = slices.Delete(s.members, i, i+1)
+	s.hub().subscriptions.Add(-1)
 }
 
 // setLive has m get every message as it comes, or wait until it has caught up.
