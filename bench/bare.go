@@ -21,17 +21,13 @@ const (
 )
 
 func bareRows(o options) []measurement {
-	var rows []measurement
-	for _, n := range o.publishers {
-		rows = append(rows, measurement{n, func(ctx context.Context, b *bench, d *database) ([]metric, error) {
-			log, err := b.bare(ctx, d, n)
-			if err != nil {
-				return nil, err
-			}
-			return log.metrics(d), nil
-		}})
-	}
-	return rows
+	return perDatabase(o, o.publishers, func(ctx context.Context, b *bench, d *database, n int) ([]metric, error) {
+		log, err := b.bare(ctx, d, n)
+		if err != nil {
+			return nil, err
+		}
+		return log.metrics(d), nil
+	})
 }
 
 // bareBeside measures bare in a database of its own.
@@ -120,7 +116,7 @@ type appending struct {
 func (a *appending) publish(ctx context.Context, number int) error {
 	random := rand.New(rand.NewPCG(1, uint64(number)))
 	sender := ws.Sender{ClientID: userID(number), UserID: userID(number), Username: username(number)}
-	data := data(a.opts.size)
+	data := data(cmp.Or(a.opts.size, defaultSize))
 	stored := make(chan error, 1)
 	done := func(_ ws.Receipt, err error) { stored <- err }
 	for id := firstID; ctx.Err() == nil; id++ {

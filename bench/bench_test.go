@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,27 +30,90 @@ func TestScenarios(t *testing.T) {
 	if err := b.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	short := []string{
+		"-json", "-server", b.server, "-peer-dir", b.peerDir, "-duration", "200ms", "-warmup", "50ms",
+		"-publishers", "1,20", "-clients", "40", "-channels", "10", "-keep", "20", "-compare",
+	}
 	for _, s := range scenarios() {
+		if s.rows(options{drivers: []string{driverSQLite}, publishers: []int{1}, clients: []int{1}})[0].on == gatecast {
+			t.Run(s.name, func(t *testing.T) { testOnServers(t, s, short) })
+			continue
+		}
 		for _, driver := range []string{driverSQLite, driverPostgres} {
-			t.Run(s.name+"/"+driver, func(t *testing.T) {
-				dir := openTempDir(t)
-				var stdout, progress bytes.Buffer
-				args := []string{
-					s.name, "-json", "-server", b.server, "-driver", driver, "-compare", "-duration", "200ms", "-warmup", "50ms",
-					"-publishers", "1,20", "-clients", "20", "-channels", "10", "-keep", "20",
-				}
-				if err := run(t.Context(), args, &stdout, &progress); err != nil {
-					t.Fatal(err)
-				}
-				left, err := os.ReadDir(dir)
-				if err != nil || len(left) > 0 {
-					t.Errorf("left behind: %v %v", left, err)
-				}
-				if strings.Contains(progress.String(), "SKIPPED") {
-					t.Skip(progress.String())
-				}
-				checkRows(t, s.name, driver, stdout.Bytes())
-			})
+			t.Run(s.name+"/"+driver, func(t *testing.T) { testOnDatabase(t, s, driver, short) })
+		}
+	}
+}
+
+func testOnDatabase(t *testing.T, s scenario, driver string, args []string) {
+	rows, progress := runShort(t, s, append(args, "-driver", driver))
+	if strings.Contains(progress, "SKIPPED") {
+		t.Skip(progress)
+	}
+	if len(rows) == 0 {
+		t.Fatal("there is no row")
+	}
+	for _, row := range rows {
+		positive := []string{"clients", "perSecond", "p50Ms", "p99Ms"}
+		if s.name == "publish" {
+			positive = append(positive, "barePerSecond", "ofBare")
+		}
+		checkPositive(t, row, positive...)
+		if row["scenario"] != s.name || row["driver"] != driver {
+			t.Errorf("%v", row)
+		}
+	}
+}
+
+// testOnServers runs the peers too where a scenario is the first of its kind.
+func testOnServers(t *testing.T, s scenario, args []string) {
+	servers := []string{gatecast}
+	positive := map[string][]string{"idle": {connectionKB}}[s.name]
+	if s.name == "fanout" {
+		args = append(args, "-peers", "all")
+		servers = append(servers, peerNames()...)
+	}
+	rows, progress := runShort(t, s, args)
+	for _, server := range servers {
+		t.Run(server, func(t *testing.T) {
+			if strings.Contains(progress, "SKIPPED: "+s.name+" "+server) {
+				t.Skip(progress)
+			}
+			i := slices.IndexFunc(rows, func(row map[string]any) bool { return row["server"] == server })
+			if i < 0 {
+				t.Fatalf("there is no row of it in %v", rows)
+			}
+			checkPositive(t, rows[i], positive...)
+			if lost, told := rows[i]["lost"].(float64); told && lost != 0 {
+				t.Errorf("%v messages are lost", lost)
+			}
+		})
+	}
+}
+
+// runShort gives the rows of a run.
+func runShort(t *testing.T, s scenario, args []string) (rows []map[string]any, progress string) {
+	t.Helper()
+	dir := openTempDir(t)
+	var stdout, told bytes.Buffer
+	if err := run(t.Context(), append([]string{s.name}, args...), &stdout, &told); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &rows); err != nil {
+		t.Fatalf("%v: %s", err, stdout.Bytes())
+	}
+	return rows, told.String()
+}
+
+func checkPositive(t *testing.T, row map[string]any, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if n, _ := row[key].(float64); n <= 0 {
+			t.Errorf("%s is %v in %v", key, row[key], row)
 		}
 	}
 }
@@ -69,28 +133,6 @@ func openTempDir(t *testing.T) string {
 	return dir
 }
 
-func checkRows(t *testing.T, scenario, driver string, report []byte) {
-	t.Helper()
-	var rows []map[string]any
-	if err := json.Unmarshal(report, &rows); err != nil || len(rows) == 0 {
-		t.Fatalf("%v: %s", err, report)
-	}
-	for _, row := range rows {
-		positive := []string{"clients", "perSecond", "p50Ms", "p99Ms"}
-		if scenario == "publish" {
-			positive = append(positive, "barePerSecond", "ofBare")
-		}
-		for _, key := range positive {
-			if n, _ := row[key].(float64); n <= 0 {
-				t.Errorf("%s is %v in %v", key, row[key], row)
-			}
-		}
-		if row["scenario"] != scenario || row["driver"] != driver {
-			t.Errorf("%v", row)
-		}
-	}
-}
-
 // An interrupt ends a run at once and in order.
 func TestInterrupt(t *testing.T) {
 	dir := openTempDir(t)
@@ -106,7 +148,7 @@ func TestInterrupt(t *testing.T) {
 }
 
 func TestWrongArguments(t *testing.T) {
-	for _, args := range []string{"publisch", "publish -driver mysql", "publish -publishers 0", "publish -publishers x", "bare -size 5", "bare -duration 0s", "publish more"} {
+	for _, args := range []string{"publisch", "publish -driver mysql", "publish -publishers 0", "publish -publishers x", "bare -size 5", "bare -duration 0s", "publish more", "fanout -peers socketio", "fanout -rate -1", "fanout -window 1000000", "fanout -clients 100 -channels 51"} {
 		if err := run(t.Context(), strings.Fields(args), os.Stdout, &bytes.Buffer{}); err == nil {
 			t.Errorf("%s is taken", args)
 		}
@@ -142,6 +184,88 @@ func TestTemplates(t *testing.T) {
 		if got := sent.String(); got != want || header.Length != int64(len(got)) || !header.Fin || header.OpCode != wire.OpText {
 			t.Errorf("%+v %s", header, got)
 		}
+	}
+}
+
+// A stamp is found in every dialect, wherever it stands, and read as it was
+// written.
+func TestStamps(t *testing.T) {
+	for _, d := range []dialect{gatecastDialect(inChannel), centrifugeDialect(inChannel), plainDialect(inChannel)} {
+		const size = 128
+		f := newFanout(fanoutLoad{clients: 2, channels: 1, size: size}, d)
+		tmpl := newTemplate(publication(d, "live:0000", size))
+		for i := range 3 {
+			frame := tmpl.fill(stampZero+i, firstID+i)
+			header, err := wire.ReadHeader(bytes.NewReader(frame))
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload := bytes.Clone(frame[len(frame)-int(header.Length):])
+			wire.Cipher(payload, header.Mask, 0)
+			payload = append(bytes.Repeat([]byte(" "), i), payload...)
+			at := f.find(payload)
+			if at < 0 || !json.Valid(payload) {
+				t.Fatalf("%d in %s", at, payload)
+			}
+			if sent, number := readStamp(payload[at:]); sent != stampZero+i || number != firstID+i {
+				t.Errorf("%d %d in %s", sent, number, payload)
+			}
+			if data, _, _ := bytes.Cut(payload[at:], []byte("}")); len(data)+1 != size {
+				t.Errorf("%d bytes of data in %s", len(data)+1, payload)
+			}
+		}
+	}
+}
+
+// What is missing, doubled or out of order is counted, once for each message.
+func TestLostMessagesAreCounted(t *testing.T) {
+	for numbers, want := range map[[4]int]int{{1, 2, 3, 4}: 0, {1, 2, 4, 5}: 1, {1, 1, 2, 3}: 1, {3, 4, 5, 6}: 2, {1, 5, 6, 9}: 5} {
+		d := plainDialect(inChannel)
+		f := newFanout(fanoutLoad{clients: 2, channels: 1, size: 128}, d)
+		for _, n := range numbers {
+			if _, err := f.heard(&client{}, frame{opText, fmt.Appendf(nil, `{"t":%d,"n":%d,"p":""}`, stampZero, firstID+n)}, f.started); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if f.lost != want {
+			t.Errorf("of %v %d are lost, want %d", numbers, f.lost, want)
+		}
+	}
+}
+
+// A peer is compared round by round.
+func TestProportion(t *testing.T) {
+	r := report{compared: "cost"}
+	for _, round := range []struct{ ours, theirs float64 }{{1, 5}, {2, 10}, {4, 80}} {
+		r.add(row{"fanout", gatecast, 10}, []metric{{"cost", "cost", round.ours}})
+		r.add(row{"fanout", "gws", 10}, []metric{{"cost", "cost", round.theirs}})
+	}
+	for on, want := range map[string]string{gatecast: "1", "gws": "5"} {
+		medians := r.medians(row{"fanout", on, 10})
+		if got := medians[len(medians)-1]; got.key != "toGatecast" || got.String() != want {
+			t.Errorf("%s: %s %s, want %s", on, got.key, got, want)
+		}
+	}
+}
+
+func TestMetricsHaveThreeFigures(t *testing.T) {
+	for value, want := range map[float64]string{0: "0", 7: "7", 0.1949: "0.195", 1.5: "1.50", 21.04: "21.0", 14759.3: "14759", 0.001234: "0.00123"} {
+		if got := (metric{value: value}).String(); got != want {
+			t.Errorf("%v is told as %s, want %s", value, got, want)
+		}
+	}
+}
+
+// The line that says where a server listens need not be its first, nor come in
+// one piece.
+func TestTailFindsTheAddress(t *testing.T) {
+	tail := newTail()
+	for _, piece := range []string{`{"msg":"capacity"}` + "\n{\"msg\":\"listening\",", `"page":"http://127.0.0.1:1/"`, "}\n{}\n"} {
+		_, _ = tail.Write([]byte(piece))
+	}
+	addr, err := firstAddress(t.Context(), tail.address)
+	if err != nil || addr != "127.0.0.1:1" {
+		t.Errorf("%q %v", addr, err)
 	}
 }
 

@@ -19,7 +19,7 @@ func (b *bench) fill(ctx context.Context, d *database, channels int) ([]ws.Posit
 	for number := range channels {
 		for i := range b.opts.keep {
 			if err := filled.append(ctx, log, number, ws.Message{
-				Channel: channelName(number), Event: ws.DefaultEvent, Data: data(b.opts.size), Key: key(0, firstID+i),
+				Channel: channelName(number), Event: ws.DefaultEvent, Data: data(cmp.Or(b.opts.size, defaultSize)), Key: key(0, firstID+i),
 				Sender: ws.Sender{ClientID: userID(0), UserID: userID(0), Username: username(0)},
 			}); err != nil {
 				_ = log.close()

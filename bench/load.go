@@ -16,26 +16,42 @@ func (l load) perSecond() float64 { return float64(l.latencies.count()) / l.took
 
 // each is CPU time an answer, in microseconds.
 func (l load) each(used time.Duration) float64 {
-	return float64(used.Microseconds()) / float64(l.latencies.count())
+	return float64(used.Nanoseconds()) / 1000 / float64(l.latencies.count())
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// metrics are the columns that all loads have. In bare the log is a part of the
-// bench.
+// serverCPU is the metric of what an answer costs the server.
+const serverCPU = "serverCPUMicros"
+
+// metrics are the columns of a load on a database. In bare the log is a part of
+// the bench.
 func (l load) metrics(d *database) []metric {
-	metrics := []metric{
-		{"perSecond", "a second", 0, l.perSecond()},
-		{"p50Ms", "p50 ms", 2, milliseconds(l.latencies.quantile(0.5))},
-		{"p99Ms", "p99 ms", 2, milliseconds(l.latencies.quantile(0.99))},
-	}
+	metrics := l.speed()
 	if l.usage.server > 0 {
-		metrics = append(metrics, metric{"serverCPUMicros", "server us", 1, l.each(l.usage.server)})
+		metrics = append(metrics, l.server())
 	}
 	if d.pid != 0 {
-		metrics = append(metrics, metric{"databaseCPUMicros", "database us", 1, l.each(l.usage.database)})
+		metrics = append(metrics, metric{"databaseCPUMicros", "database us", l.each(l.usage.database)})
 	}
-	return append(metrics,
-		metric{"benchCPUMicros", "bench us", 1, l.each(l.usage.generator)},
-		metric{"othersCPUPercent", "others %", 0, 100 * l.usage.others().Seconds() / l.took.Seconds() / float64(runtime.NumCPU())})
+	return append(metrics, l.machine()...)
+}
+
+func (l load) speed() []metric {
+	return []metric{
+		{"perSecond", "a second", l.perSecond()},
+		{"p50Ms", "p50 ms", milliseconds(l.latencies.quantile(0.5))},
+		{"p99Ms", "p99 ms", milliseconds(l.latencies.quantile(0.99))},
+	}
+}
+
+func (l load) server() metric { return metric{serverCPU, "server us", l.each(l.usage.server)} }
+
+func (l load) machine() []metric {
+	return []metric{{"benchCPUMicros", "bench us", l.each(l.usage.generator)}, l.others()}
+}
+
+// others is how busy the processors were with something else.
+func (l load) others() metric {
+	return metric{"othersCPUPercent", "others %", 100 * l.usage.others().Seconds() / l.took.Seconds() / float64(runtime.NumCPU())}
 }

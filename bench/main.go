@@ -2,10 +2,12 @@
 // second, how long each took, and what it cost in CPU time.
 //
 //	go run ./bench publish -driver sqlite -publishers 1,100 -duration 5s
+//	go run ./bench fanout -peers centrifuge,gws -rounds 3
 //
-// It builds the server and starts it as a process of its own, with its limits
-// off. Both share the machine, so the load is made as cheaply as can be; what it
-// costs is told too. It needs Linux.
+// It builds the server and starts it as a process of its own, with limits that
+// the load does not reach, and by turns with it the peers. All share the machine,
+// so the load is made as cheaply as can be; what it costs is told too. It needs
+// Linux.
 package main
 
 import (

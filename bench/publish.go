@@ -12,20 +12,16 @@ import (
 )
 
 func publishRows(o options) []measurement {
-	var rows []measurement
-	for _, n := range o.publishers {
-		rows = append(rows, measurement{n, func(ctx context.Context, b *bench, d *database) ([]metric, error) {
-			if b.opts.compare {
-				return b.publishAndCompare(ctx, d, n)
-			}
-			whole, err := b.publish(ctx, d, n)
-			if err != nil {
-				return nil, err
-			}
-			return whole.metrics(d), nil
-		}})
-	}
-	return rows
+	return perDatabase(o, o.publishers, func(ctx context.Context, b *bench, d *database, n int) ([]metric, error) {
+		if b.opts.compare {
+			return b.publishAndCompare(ctx, d, n)
+		}
+		whole, err := b.publish(ctx, d, n)
+		if err != nil {
+			return nil, err
+		}
+		return whole.metrics(d), nil
+	})
 }
 
 // publishAndCompare measures bare first, in a database of its own.
@@ -39,8 +35,8 @@ func (b *bench) publishAndCompare(ctx context.Context, d *database, publishers i
 		return nil, err
 	}
 	return append(whole.metrics(d),
-		metric{"barePerSecond", "bare/s", 0, log.perSecond()},
-		metric{"ofBare", "of bare", 2, whole.perSecond() / log.perSecond()}), nil
+		metric{"barePerSecond", "bare/s", log.perSecond()},
+		metric{"ofBare", "of bare", whole.perSecond() / log.perSecond()}), nil
 }
 
 // publish measures one row through the whole server.
@@ -49,7 +45,7 @@ func (b *bench) publish(ctx context.Context, d *database, publishers int) (load,
 		return load{}, err
 	}
 	p := newPublishing(b.opts, publishers)
-	return b.steady(ctx, d, publishers, p, &p.latencies)
+	return b.steady(ctx, b.gatecast(d, atDoor), cast{clients: publishers}, p, &p.latencies)
 }
 
 // publishing is a script: everyone publishes, and publishes again when that is
@@ -64,6 +60,7 @@ type publishing struct {
 
 const (
 	defaultChannels = 1000
+	defaultSize     = 256
 	// firstID is the first number of eight digits: JSON has none that begin with 0.
 	firstID = 10_000_000
 )
@@ -74,7 +71,7 @@ func newPublishing(o options, publishers int) *publishing {
 		ids[i] = firstID
 	}
 	return &publishing{
-		template: newTemplate(`{"type":"publish","id":########,"channel":"room:####","key":"########-########","data":` + string(data(o.size)) + `}`),
+		template: newTemplate(`{"type":"publish","id":########,"channel":"room:####","key":"########-########","data":` + string(data(cmp.Or(o.size, defaultSize))) + `}`),
 		random:   rand.New(rand.NewPCG(1, 2)),
 		channels: cmp.Or(o.channels, defaultChannels),
 		ids:      ids,

@@ -14,17 +14,9 @@ import (
 const recoverChannels = 2000
 
 func recoverRows(o options) []measurement {
-	clients := o.clients
-	if clients == nil {
-		clients = []int{1, 100}
-	}
-	var rows []measurement
-	for _, n := range clients {
-		rows = append(rows, measurement{n, func(ctx context.Context, b *bench, d *database) ([]metric, error) {
-			return b.recover(ctx, d, n)
-		}})
-	}
-	return rows
+	return perDatabase(o, o.clientsOr(1, 100), func(ctx context.Context, b *bench, d *database, n int) ([]metric, error) {
+		return b.recover(ctx, d, n)
+	})
 }
 
 func (b *bench) recover(ctx context.Context, d *database, n int) ([]metric, error) {
@@ -33,7 +25,7 @@ func (b *bench) recover(ctx context.Context, d *database, n int) ([]metric, erro
 		return nil, err
 	}
 	r := newRecovering(positions, n)
-	result, err := b.steady(ctx, d, n, r, &r.latencies)
+	result, err := b.steady(ctx, b.gatecast(d, atDoor), cast{clients: n}, r, &r.latencies)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,13 +13,19 @@ import (
 
 // metric is one figure of a row.
 type metric struct {
-	key    string // in JSON
-	title  string // in the table
-	digits int    // behind the point
-	value  float64
+	key   string // in JSON
+	title string // in the table
+	value float64
 }
 
-func (m metric) String() string { return strconv.FormatFloat(m.value, 'f', m.digits, 64) }
+// String has three figures where there is something behind the point.
+func (m metric) String() string {
+	digits := 0
+	if whole := math.Trunc(m.value); whole != m.value {
+		digits = max(0, 2-int(math.Floor(math.Log10(math.Abs(m.value)))))
+	}
+	return strconv.FormatFloat(m.value, 'f', digits, 64)
+}
 
 // inWords is metrics in one line.
 func inWords(metrics []metric) string {
@@ -31,12 +38,23 @@ func inWords(metrics []metric) string {
 
 // row names what was measured.
 type row struct {
-	scenario, driver string
-	clients          int
+	scenario string
+	on       string // a database's driver, or a server's name
+	clients  int
+}
+
+// kind is what it was measured on.
+func (r row) kind() string {
+	if r.on == driverSQLite || r.on == driverPostgres {
+		return "driver"
+	}
+	return "server"
 }
 
 // report is all that was measured, in the order in which it first was.
 type report struct {
+	compared string // the metric that other servers' rows tell in proportion to this one's; "" is none
+
 	order  []row
 	rounds map[row][][]metric
 }
@@ -60,10 +78,45 @@ func (r *report) medians(of row) []metric {
 		for j, metrics := range rounds {
 			values[j] = metrics[i].value
 		}
-		slices.Sort(values)
-		medians[i].value = (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+		medians[i].value = median(values)
 	}
-	return medians
+	return append(medians, r.proportion(of)...)
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
+
+// proportion is how a row stands to this server's, round by round, so that what
+// the machine did meanwhile hit both. There is none where there are no peers.
+func (r *report) proportion(of row) []metric {
+	ours := r.rounds[row{of.scenario, gatecast, of.clients}]
+	hasPeers := slices.ContainsFunc(r.order, func(other row) bool { return other.on != gatecast })
+	if !hasPeers || r.compared == "" {
+		return nil
+	}
+	var values []float64
+	for i, theirs := range r.rounds[of] {
+		if i < len(ours) {
+			values = append(values, value(theirs, r.compared)/value(ours[i], r.compared))
+		}
+	}
+	if values = slices.DeleteFunc(values, notANumber); len(values) == 0 {
+		return nil
+	}
+	return []metric{{"toGatecast", "to gatecast", median(values)}}
+}
+
+func notANumber(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+
+func value(metrics []metric, key string) float64 {
+	for _, m := range metrics {
+		if m.key == key {
+			return m.value
+		}
+	}
+	return math.NaN()
 }
 
 func (r *report) write(w io.Writer, asJSON bool) error {
@@ -76,7 +129,7 @@ func (r *report) write(w io.Writer, asJSON bool) error {
 func (r *report) writeJSON(w io.Writer) error {
 	list := []map[string]any{}
 	for _, of := range r.order {
-		object := map[string]any{"scenario": of.scenario, "driver": of.driver, "clients": of.clients, "rounds": len(r.rounds[of])}
+		object := map[string]any{"scenario": of.scenario, of.kind(): of.on, "clients": of.clients, "rounds": len(r.rounds[of])}
 		for _, m := range r.medians(of) {
 			object[m.key] = json.Number(m.String())
 		}
@@ -87,28 +140,24 @@ func (r *report) writeJSON(w io.Writer) error {
 	return encoder.Encode(list)
 }
 
-// writeTable writes a table for each database: their rows differ in columns.
+// writeTable begins a new table where the columns change.
 func (r *report) writeTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	driver := ""
+	head := ""
 	for _, of := range r.order {
-		metrics := r.medians(of)
-		if of.driver != driver {
-			if driver != "" {
+		titles, cells := of.scenario+"\tclients\t", fmt.Sprintf("%s\t%d\t", of.on, of.clients)
+		for _, m := range r.medians(of) {
+			titles += m.title + "\t"
+			cells += m.String() + "\t"
+		}
+		if titles != head {
+			if head != "" {
 				fmt.Fprintln(table)
 			}
-			driver = of.driver
-			fmt.Fprintf(table, "%s %s\tclients\t", of.scenario, of.driver)
-			for _, m := range metrics {
-				fmt.Fprintf(table, "%s\t", m.title)
-			}
-			fmt.Fprintln(table)
+			head = titles
+			fmt.Fprintln(table, titles)
 		}
-		fmt.Fprintf(table, "\t%d\t", of.clients)
-		for _, m := range metrics {
-			fmt.Fprintf(table, "%s\t", m)
-		}
-		fmt.Fprintln(table)
+		fmt.Fprintln(table, cells)
 	}
 	return table.Flush()
 }

@@ -9,17 +9,9 @@ import (
 )
 
 func resumeRows(o options) []measurement {
-	clients := o.clients
-	if clients == nil {
-		clients = []int{1000}
-	}
-	var rows []measurement
-	for _, n := range clients {
-		rows = append(rows, measurement{n, func(ctx context.Context, b *bench, d *database) ([]metric, error) {
-			return b.resume(ctx, d, n)
-		}})
-	}
-	return rows
+	return perDatabase(o, o.clientsOr(1000), func(ctx context.Context, b *bench, d *database, n int) ([]metric, error) {
+		return b.resume(ctx, d, n)
+	})
 }
 
 // resume has all clients come back to the same channel at once.
@@ -29,7 +21,10 @@ func (b *bench) resume(ctx context.Context, d *database, n int) ([]metric, error
 		return nil, err
 	}
 	r := &resuming{at: positions[0], clients: n}
-	result, err := b.onStage(ctx, d, n, r, func(st *stage) (load, error) {
+	result, err := b.onStage(ctx, b.gatecast(d, atDoor), cast{clients: n}, r, func(st *stage) (load, error) {
+		if err := st.loop.enter(ctx, st.clients); err != nil {
+			return load{}, err
+		}
 		return window(st.used, &r.latencies, func() error {
 			if err := st.loop.begin(st.clients); err != nil {
 				return err
@@ -43,7 +38,7 @@ func (b *bench) resume(ctx context.Context, d *database, n int) ([]metric, error
 	if !r.done() {
 		return nil, fmt.Errorf("after %s only %d have everything", patience, r.latencies.count())
 	}
-	all := metric{"allMs", "all ms", 1, milliseconds(result.took)}
+	all := metric{"allMs", "all ms", milliseconds(result.took)}
 	return append([]metric{all}, result.metrics(d)...), nil
 }
 

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// errNoPeer says that a peer cannot be had here.
+var errNoPeer = errors.New("this peer cannot be had here")
+
+// buildPatience bounds the fetching and building of a peer.
+const buildPatience = 10 * time.Minute
+
+// peer is another server that does the same work. Its program is in bench/peers.
+type peer struct {
+	name    string
+	dialect func(in entrance) dialect
+	// build puts the program, whose source is in one folder, into another one.
+	build func(ctx context.Context, source, dir string) error
+	start func(dir string) *exec.Cmd
+}
+
+func peers() []peer {
+	return []peer{
+		{"centrifuge", centrifugeDialect, buildGo, startGo},
+		{"gws", plainDialect, buildGo, startGo},
+		{"contrib", plainDialect, buildGo, startGo},
+		{"node-ws", plainDialect, buildNode, startNode},
+	}
+}
+
+func peerNames() []string {
+	var names []string
+	for _, p := range peers() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// peer is built when it is first needed.
+func (b *bench) peer(ctx context.Context, name string, in entrance) (*target, error) {
+	for _, p := range peers() {
+		if p.name == name {
+			dir, err := b.buildPeer(ctx, p)
+			return &target{
+				command:  func(context.Context) (*exec.Cmd, error) { return p.start(dir), nil },
+				database: &database{},
+				dialect:  p.dialect(in),
+			}, err
+		}
+	}
+	return nil, fmt.Errorf("there is no peer %q", name)
+}
+
+// buildPeer builds in a folder that gets its name when all is in it.
+func (b *bench) buildPeer(ctx context.Context, p peer) (dir string, err error) {
+	dir = filepath.Join(b.peerDir, p.name)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(b.peerDir, 0o755); err != nil {
+		return "", err
+	}
+	unfinished, err := os.MkdirTemp(b.peerDir, "unfinished-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
+	fmt.Fprintln(b.progress, "building", p.name)
+	ctx, cancel := context.WithTimeout(ctx, buildPatience)
+	defer cancel()
+	if err := p.build(ctx, filepath.Join(root, "bench", "peers", p.name), unfinished); err != nil {
+		return "", fmt.Errorf("%w: %w", errNoPeer, err)
+	}
+	return dir, os.Rename(unfinished, dir)
+}
+
+func buildGo(ctx context.Context, source, dir string) error {
+	return runIn(ctx, source, "go", "build", "-o", filepath.Join(dir, "peer"), ".")
+}
+
+func startGo(dir string) *exec.Cmd { return exec.Command(filepath.Join(dir, "peer")) }
+
+func buildNode(ctx context.Context, source, dir string) error {
+	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+		return err
+	}
+	return runIn(ctx, dir, "npm", "ci", "--no-audit", "--no-fund")
+}
+
+func startNode(dir string) *exec.Cmd { return exec.Command("node", filepath.Join(dir, "server.js")) }
+
+func runIn(ctx context.Context, dir, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return nil
+}

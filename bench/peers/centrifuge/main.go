@@ -1,0 +1,52 @@
+// Command centrifuge is a server on the library inside Centrifugo: its memory
+// engine and its JSON protocol, everyone let in.
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/centrifugal/centrifuge"
+
+	"github.com/gatecast/gatecast/bench/peers/peer"
+)
+
+func main() {
+	peer.Main(func(listener net.Listener) error {
+		node, err := newNode()
+		if err != nil {
+			return err
+		}
+		mux := http.NewServeMux()
+		// Small buffers, and pooled ones for writing: what its documentation advises
+		// for many connections.
+		mux.Handle("/connection/websocket", centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{
+			ReadBufferSize:     512,
+			UseWriteBufferPool: true,
+			PingPongConfig:     centrifuge.PingPongConfig{PingInterval: 25 * time.Second, PongTimeout: 8 * time.Second},
+		}))
+		return http.Serve(listener, mux)
+	})
+}
+
+func newNode() (*centrifuge.Node, error) {
+	// A client that is behind is not dropped under the loads of the bench.
+	node, err := centrifuge.New(centrifuge.Config{ClientQueueMaxSize: 8 << 20})
+	if err != nil {
+		return nil, err
+	}
+	node.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+		return centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{UserID: "user"}}, nil
+	})
+	node.OnConnect(func(client *centrifuge.Client) {
+		client.OnSubscribe(func(_ centrifuge.SubscribeEvent, reply centrifuge.SubscribeCallback) {
+			reply(centrifuge.SubscribeReply{}, nil)
+		})
+		client.OnPublish(func(_ centrifuge.PublishEvent, reply centrifuge.PublishCallback) {
+			reply(centrifuge.PublishReply{}, nil)
+		})
+	})
+	return node, node.Run()
+}
