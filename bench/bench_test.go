@@ -68,10 +68,16 @@ func testOnDatabase(t *testing.T, s scenario, driver string, args []string) {
 // testOnServers runs the peers too where a scenario is the first of its kind.
 func testOnServers(t *testing.T, s scenario, args []string) {
 	servers := []string{gatecast}
-	positive := map[string][]string{"idle": {connectionKB}}[s.name]
-	if s.name == "fanout" {
+	positive := map[string][]string{
+		"fanout": {"perSecond", "p50Ms", "p99Ms", "rssMB"}, "channels": {"perSecond"}, "large": {"perSecond"}, "steady": {"perSecond", "p99Ms"},
+		"idle": {connectionKB}, "stalled": {"perSecond", "closed", "closedSeconds", "rssPeakMB"}, "storm": {"perSecond", "againPerSecond"}, "joins": {"allMs", "framesEach"},
+	}[s.name]
+	switch s.name {
+	case "fanout":
 		args = append(args, "-peers", "all")
 		servers = append(servers, peerNames()...)
+	case "stalled":
+		args = append(args, "-size", "8000") // so that what waits for the stalled grows fast
 	}
 	rows, progress := runShort(t, s, args)
 	for _, server := range servers {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,24 +39,37 @@ func fanoutRows(own fanoutLoad) func(o options) []measurement {
 }
 
 func (b *bench) fanout(ctx context.Context, t *target, f fanoutLoad) ([]metric, error) {
-	if f.clients < 2*f.channels {
-		return nil, fmt.Errorf("%d clients are too few for %d channels: each needs two", f.clients, f.channels)
+	if err := f.check(); err != nil {
+		return nil, err
 	}
-	var memory memory
+	var after memory
 	script := newFanout(f, t.dialect)
-	result, err := b.onStage(ctx, t, f.cast(), script, func(st *stage) (result load, err error) {
+	result, err := b.onStage(ctx, t, f.cast(), script, func(st *stage) (load, error) {
 		script.enter(st)
-		if result, err = b.warmAndMeasure(ctx, st, &script.latencies); err == nil {
-			memory, err = st.server.memory()
+		if err := b.warmUp(ctx, st, &script.latencies); err != nil {
+			return load{}, err
 		}
-		return result, err
+		return window(st.used, &script.latencies, func() error {
+			if err := st.loop.run(ctx, b.opts.duration, nil); err != nil {
+				return err
+			}
+			var err error
+			after, err = st.server.memory()
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return append(append(append(f.metrics(), result.speed()...), result.server()), append(result.machine(),
-		metric{"lost", "lost", float64(script.lost)},
-		metric{"rssMB", "RSS MB", memory.resident.mb()})...), nil
+	return slices.Concat(f.metrics(), result.speed(), []metric{result.server()}, result.machine(),
+		[]metric{{"lost", "lost", float64(script.lost)}, {"rssMB", "RSS MB", after.resident.mb()}}), nil
+}
+
+func (f fanoutLoad) check() error {
+	if f.clients < 2*f.channels {
+		return fmt.Errorf("%d clients are too few for %d channels: each needs two", f.clients, f.channels)
+	}
+	return nil
 }
 
 func (f fanoutLoad) cast() cast {

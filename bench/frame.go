@@ -48,6 +48,11 @@ func (f frame) is(frameType string) bool {
 	return ok && len(rest) > len(frameType) && string(rest[:len(frameType)]) == frameType && rest[len(frameType)] == '"'
 }
 
+// tellsOfOthers is for who comes and who goes: no load waits for that.
+func (f frame) tellsOfOthers() bool {
+	return f.is("user_joined") || f.is("user_left") || f.is("presence")
+}
+
 // mask is what clients' frames are masked with. It makes no difference here
 // that it is always the same.
 var mask = [4]byte{0x37, 0xfa, 0x21, 0x3d}

@@ -46,8 +46,8 @@ type loop struct {
 	script  script
 
 	// set before it runs
-	tick   time.Duration
-	hungUp func(c *client, now time.Time) // is told when the server closes a deaf client
+	tick     time.Duration // how long it waits before it has the script act
+	entering *latencies    // how long it takes clients to get in; nil is not asked
 
 	poller *poller
 	byFD   []*client
@@ -192,12 +192,10 @@ func (l *loop) deafen(c *client) error {
 	return l.poller.onlyHangUp(c.fd)
 }
 
+// forget takes a deaf client away that the server has closed.
 func (l *loop) forget(c *client) {
 	_ = syscall.Close(c.fd)
 	l.byFD[c.fd] = nil
-	if l.hungUp != nil {
-		l.hungUp(c, time.Now())
-	}
 }
 
 // read takes what a client has been sent.
@@ -285,6 +283,9 @@ func (l *loop) advance(c *client, taken step) error {
 	if c.step == len(l.dialect.wayIn) {
 		c.in = true
 		l.inside++
+		if l.entering != nil {
+			l.entering.add(l.now.Sub(c.sent))
+		}
 	}
 	if taken.says == "" {
 		return nil

@@ -40,3 +40,20 @@ func kilobytes(status []byte, name string) size {
 	n, _ := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
 	return size(n << 10)
 }
+
+// socketMemory is what TCP takes in the kernel, for all sockets of the machine.
+func socketMemory() (size, error) {
+	const path = "/proc/net/sockstat"
+	stat, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	_, tcp, _ := bytes.Cut(stat, []byte("TCP:"))
+	line, _, _ := bytes.Cut(tcp, []byte("\n"))
+	_, pages, ok := bytes.Cut(line, []byte(" mem "))
+	n, err := strconv.Atoi(string(pages))
+	if !ok || err != nil {
+		return 0, fmt.Errorf("%s reads %q", path, stat)
+	}
+	return size(n * os.Getpagesize()), nil
+}

@@ -63,7 +63,7 @@ func (r *recovering) begin(c *client) []byte {
 
 func (r *recovering) heard(c *client, f frame, now time.Time) ([]byte, error) {
 	switch {
-	case f.is("unsubscribed") || f.is("user_joined") || f.is("user_left") || f.is("presence"):
+	case f.is("unsubscribed") || f.tellsOfOthers():
 		return nil, nil
 	case !f.is("subscribed") || messagesIn(f) != missed(r.positions[r.at[c.number]]):
 		return nil, unexpected(f)

@@ -55,7 +55,7 @@ func (r *resuming) begin(*client) []byte { return comeBack(0, r.at) }
 
 func (r *resuming) heard(c *client, f frame, now time.Time) ([]byte, error) {
 	switch {
-	case f.is("user_joined") || f.is("presence"):
+	case f.tellsOfOthers():
 		return nil, nil
 	case !f.is("subscribed") || messagesIn(f) != missed(r.at):
 		return nil, unexpected(f)

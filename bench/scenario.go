@@ -41,6 +41,9 @@ func scenarios() []scenario {
 		{"large", "as many messages as go to one channel of 1,000, 1,400 bytes", fanoutRows(fanoutLoad{clients: 1000, channels: 1, size: 1400, window: 64}), serverCPU},
 		{"steady", "50 messages a second to one channel of 1,000", fanoutRows(fanoutLoad{clients: 1000, channels: 1, size: 128, rate: 50}), serverCPU},
 		{"idle", "memory of 10,000 clients that have joined lobby, a second after the last one", idleRows, connectionKB},
+		{"stalled", "the load of fanout, while every tenth client reads nothing", stalledRows, ""},
+		{"storm", "10,000 clients connect as fast as they are let in, twice", stormRows, serverCPU},
+		{"joins", "users that join one channel at once, more in each row", joinsRows, ""},
 	}
 }
 

@@ -26,6 +26,9 @@ type cast struct {
 // onStage starts a target and makes clients for it, has do measure, and takes
 // everything down again.
 func (b *bench) onStage(ctx context.Context, t *target, who cast, s script, do func(*stage) (load, error)) (result load, err error) {
+	if err := allowFiles(who.clients); err != nil {
+		return load{}, err
+	}
 	server, err := t.start(ctx)
 	if err != nil {
 		return load{}, err
@@ -76,21 +79,25 @@ func (b *bench) newClients(t *target, addr string, who cast) ([]*client, error) 
 
 // steady measures a load that goes on and on, once it has warmed up.
 func (b *bench) steady(ctx context.Context, t *target, who cast, s script, l *latencies) (load, error) {
-	return b.onStage(ctx, t, who, s, func(st *stage) (load, error) { return b.warmAndMeasure(ctx, st, l) })
+	return b.onStage(ctx, t, who, s, func(st *stage) (load, error) {
+		if err := b.warmUp(ctx, st, l); err != nil {
+			return load{}, err
+		}
+		return window(st.used, l, func() error { return st.loop.run(ctx, b.opts.duration, nil) })
+	})
 }
 
-func (b *bench) warmAndMeasure(ctx context.Context, st *stage, l *latencies) (load, error) {
+// warmUp brings the clients in and lets the load run for a while.
+func (b *bench) warmUp(ctx context.Context, st *stage, l *latencies) error {
 	if err := st.loop.enter(ctx, st.clients); err != nil {
-		return load{}, err
+		return err
 	}
 	if err := st.loop.begin(st.clients); err != nil {
-		return load{}, err
+		return err
 	}
-	if err := st.loop.run(ctx, b.opts.warmup, nil); err != nil {
-		return load{}, err
-	}
+	err := st.loop.run(ctx, b.opts.warmup, nil)
 	l.reset()
-	return window(st.used, l, func() error { return st.loop.run(ctx, b.opts.duration, nil) })
+	return err
 }
 
 // window measures the answers that come while do runs.
