@@ -56,9 +56,9 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 	const room, tried = 56, 400 // (128 - 64) * 7/8
 	p := limited(t, build(t), "ulimit -n 128;")
 	s := p.start()
-	if !s.logged(`"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`) {
-		t.Errorf("it says: %s", s.logs)
-	}
+	eventually(t, "it says what there is room for", func() bool {
+		return s.logged(`"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`)
+	})
 	header := http.Header{"Authorization": {"Bearer " + s.token("alice")}}
 	try := func() (conn *websocket.Conn, refused string) {
 		dialer := websocket.Dialer{HandshakeTimeout: patience}
@@ -138,9 +138,8 @@ func TestCapacityAtStart(t *testing.T) {
 		"ulimit -n 128;":                 {"--limits.connections=1000", `"limits.connections":1000,"sockets":56`},
 	} {
 		p := limited(t, binary, ulimit, row.flag)
-		if s := p.start(); !s.logged(row.says) {
-			t.Errorf("%s, %s: it says %s", ulimit, row.flag, s.logs)
-		}
+		s := p.start()
+		eventually(t, fmt.Sprintf("%s %s: it says %s", ulimit, row.flag, row.says), func() bool { return s.logged(row.says) })
 		p.stop()
 	}
 	p := limited(t, binary, "ulimit -n 64;")

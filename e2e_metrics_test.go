@@ -202,7 +202,7 @@ func TestMetricsAreReadable(t *testing.T) {
 		a := s.do("GET", "/metrics", "", "Accept", accept)
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		parsed, err := parser.TextToMetricFamilies(strings.NewReader(a.body))
-		if err != nil || parsed["gatecast_ack_seconds"] == nil || !strings.HasPrefix(a.header.Get("Content-Type"), "text/plain; version=") {
+		if err != nil || parsed["gatecast_ack_seconds"] == nil || a.header.Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 			t.Errorf("Accept %q: %v, %s", accept, err, a.header.Get("Content-Type"))
 		}
 	}

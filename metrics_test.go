@@ -121,7 +121,7 @@ func BenchmarkScrape(b *testing.B) {
 			b.Fatal(err)
 		}
 		var text strings.Builder
-		encoder := expfmt.NewEncoder(&text, expfmt.NewFormat(expfmt.TypeTextPlain))
+		encoder := expfmt.NewEncoder(&text, expfmt.FmtText)
 		for _, family := range families {
 			if err := encoder.Encode(family); err != nil {
 				b.Fatal(err)

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,17 +12,15 @@ import (
 	"github.com/gatecast/gatecast/ws"
 )
 
-// metrics answers in one of the formats that Prometheus reads: text, unless it
-// asks for another.
+// metrics answers in Prometheus's text format, which every version of it reads.
 func metrics(gatherer prometheus.Gatherer) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		families, err := gatherer.Gather()
 		if err != nil {
 			return fmt.Errorf("gathering metrics: %w", err)
 		}
-		format := expfmt.Negotiate(http.Header{fiber.HeaderAccept: {c.Get(fiber.HeaderAccept)}})
-		c.Set(fiber.HeaderContentType, string(format))
-		encoder := expfmt.NewEncoder(c, format)
+		c.Set(fiber.HeaderContentType, string(expfmt.FmtText))
+		encoder := expfmt.NewEncoder(c, expfmt.FmtText)
 		for _, family := range families {
 			if err := encoder.Encode(family); err != nil {
 				return fmt.Errorf("encoding metric %s: %w", family.GetName(), err)
