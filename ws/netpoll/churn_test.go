@@ -32,8 +32,12 @@ func (p *parrot) Received(b []byte) {
 // Descriptors are used again at once by the next connection. Whoever is at the
 // last one's still must not touch it.
 func TestChurn(t *testing.T) {
-	const peers, rounds = 16, 150
+	const peers = 16
 	everywhere(t, func(t *testing.T, s *scene) {
+		rounds := 200
+		if s.slow {
+			rounds = 20
+		}
 		var running sync.WaitGroup
 		for i := range peers {
 			running.Go(func() {

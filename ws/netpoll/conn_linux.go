@@ -29,9 +29,10 @@ type conn struct {
 	// The descriptor is used with mu held: a number that has been closed may be
 	// another connection's already. Nothing that is done with it blocks.
 	mu     sync.Mutex
-	half   bool   // guarded by mu: CloseWrite was called
-	failed uint16 // guarded by mu: the errno of a Write, or 0
 	fd     int32  // guarded by mu: -1 once it is closed
+	failed uint16 // guarded by mu: the errno of a Write, or 0
+	half   bool   // guarded by mu: CloseWrite was called
+	ending bool   // guarded by mu: the end is behind what there is to read
 }
 
 // newConn is born running: its first turn is the opening.
@@ -83,48 +84,55 @@ func (c *conn) work(opening bool, early []byte) {
 	}
 }
 
-// readSize is how much is read at once, in bytes.
-const readSize = 16 << 10
-
-// buffers are for those that read just now.
-var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
-
 // receive hands over what there is. An error says why nothing more comes.
 func (c *conn) receive() error {
-	buf := buffers.Get().(*[readSize]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := c.read(buf[:])
-		switch {
-		case err == unix.EAGAIN:
-			return nil
-		case err != nil:
+	buf := c.poller.buffers.Get().(*buffer)
+	defer c.poller.buffers.Put(buf)
+	for more := true; more; {
+		var n int
+		var err error
+		if n, more, err = c.read(buf[:]); err != nil {
 			return err
-		case n == 0:
-			return io.EOF
 		}
-		c.handler.Received(buf[:n])
+		if n > 0 {
+			c.handler.Received(buf[:n])
+		}
 	}
+	return nil
 }
 
-func (c *conn) read(p []byte) (int, error) {
+// read answers too whether there may be more. Where less came than there was
+// room for, that was all, and what comes later makes an event (epoll(7)). But the
+// end may be behind it without another one.
+func (c *conn) read(p []byte) (n int, more bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 {
-		return 0, net.ErrClosed
+		return 0, false, net.ErrClosed
 	}
 	for {
-		n, err := unix.Read(int(c.fd), p)
+		n, err = unix.Read(int(c.fd), p)
 		switch {
 		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN && c.failed != 0: // nothing more comes after that
-			return 0, os.NewSyscallError("write", unix.Errno(c.failed))
+		case n <= 0 && c.failed != 0: // which has told of the reason, and reading no longer does
+			return 0, false, os.NewSyscallError("write", unix.Errno(c.failed))
 		case err == unix.EAGAIN:
-			return 0, err
+			return 0, false, nil
+		case err != nil:
+			return 0, false, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, false, io.EOF
+		default:
+			return n, n == len(p) || c.ending, nil
 		}
-		return n, os.NewSyscallError("read", err)
 	}
+}
+
+// expectEnd has reads go on until the end.
+func (c *conn) expectEnd() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = true
 }
 
 // Write implements Conn.
@@ -144,7 +152,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		case unix.EAGAIN:
 			return n, nil
 		default:
-			c.failed = uint16(err.(unix.Errno))
+			c.failed, c.ending = uint16(err.(unix.Errno)), true
 			c.wake()
 			return n, os.NewSyscallError("write", err)
 		}

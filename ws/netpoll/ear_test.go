@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 )
@@ -83,5 +84,13 @@ func (e *ear) hear(text string) {
 		if len(got) > len(text) || got != text[:len(got)] {
 			e.t.Fatalf("heard %q, not %q", got, text)
 		}
+	}
+}
+
+// end waits for Closed, and for the reason that it should give.
+func (e *ear) end(reason error) {
+	e.t.Helper()
+	if err := await(e.t, e.ends, "Closed"); !errors.Is(err, reason) {
+		e.t.Errorf("Closed(%v), not %v", err, reason)
 	}
 }

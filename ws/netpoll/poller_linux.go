@@ -16,6 +16,9 @@ import (
 // has something, and are never held up.
 const maxReaders = 4
 
+// buffer is what a worker reads into. It has one only while it reads.
+type buffer [16 << 10]byte
+
 // poller is the Poller on epoll.
 type poller struct {
 	// static after construction
@@ -24,8 +27,9 @@ type poller struct {
 	others  Poller // of connections without a descriptor
 	table   *table
 
-	gate  gate
-	ended sync.Once
+	buffers sync.Pool // of *buffer
+	gate    gate
+	ended   sync.Once
 }
 
 // New makes a Poller that has no goroutine of its own for a plain socket. Where
@@ -34,6 +38,7 @@ type poller struct {
 // error is the system's, where it has no descriptors or memory left.
 func New() (Poller, error) {
 	p := &poller{workers: newWorkers(), others: Goroutines(), table: new(table)}
+	p.buffers.New = func() any { return new(buffer) }
 	for range min(runtime.GOMAXPROCS(0), maxReaders) {
 		r, err := newReader(p.table)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,6 +12,9 @@ import (
 // interest is what an epoll instance tells of a connection, each time anew
 // (EPOLLET), for as long as it is open: it is never asked for again.
 const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
+// endings are the events behind which nothing but the end comes.
+const endings = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 // reader tells connections that something came for them or that there is room
 // again. It has an epoll instance, and waits for that as it would for a socket:
@@ -34,7 +38,11 @@ func newReader(t *table) (*reader, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	r := &reader{table: t, epoll: os.NewFile(uintptr(fd), "epoll")}
-	if r.raw, err = r.epoll.SyscallConn(); err != nil {
+	err = r.epoll.SetReadDeadline(time.Time{}) // asks whether Go's poller has taken it
+	if err == nil {
+		r.raw, err = r.epoll.SyscallConn()
+	}
+	if err != nil {
 		_ = r.epoll.Close()
 		return nil, err
 	}
@@ -73,17 +81,21 @@ func (r *reader) run() {
 }
 
 // tell may reach a connection that has the descriptor of one that has gone. That
-// one looks, finds nothing, and no harm is done.
+// connection looks, finds nothing, and no harm is done.
 func (r *reader) tell(events []unix.EpollEvent) {
 	for i := range events {
 		c := r.table.get(int(events[i].Fd))
 		if c == nil {
 			continue
 		}
-		if events[i].Events&^unix.EPOLLOUT != 0 {
+		happened := events[i].Events
+		if happened&endings != 0 {
+			c.expectEnd()
+		}
+		if happened&(unix.EPOLLIN|endings) != 0 {
 			c.wake()
 		}
-		if events[i].Events&unix.EPOLLOUT != 0 {
+		if happened&unix.EPOLLOUT != 0 {
 			c.roomAgain()
 		}
 	}

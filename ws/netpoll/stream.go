@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	streamBuffer = 4 << 10  // what is read at once, in bytes
-	maxPending   = 64 << 10 // what Write has taken and is not written yet, in bytes
-	flushTimeout = 5 * time.Second
+	streamBuffer = 4 << 10         // what is read at once, in bytes
+	maxPending   = 64 << 10        // what Write has taken and is not written yet, in bytes
+	flushTimeout = 5 * time.Second // for what is pending when the connection ends
 )
 
 // stream is a connection with a goroutine that reads. A second one writes while
@@ -111,17 +111,22 @@ func (s *stream) finish(reason error, abort bool) {
 	}
 }
 
-// cut closes conn without a word, and never waits: the one below TLS is closed.
+// cut closes conn without a word, and never waits, which closing TLS may do.
 func cut(conn net.Conn) {
+	raw := innermost(conn)
+	if tcp, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0) // an error means that it is closed
+	}
+	_ = raw.Close()
+}
+
+// innermost is the connection below TLS.
+func innermost(conn net.Conn) net.Conn {
 	for {
 		outer, ok := conn.(interface{ NetConn() net.Conn })
 		if !ok {
-			break
+			return conn
 		}
 		conn = outer.NetConn()
 	}
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		_ = tcp.SetLinger(0) // an error means that it is closed
-	}
-	_ = conn.Close()
 }

@@ -4,10 +4,10 @@ package netpoll
 type step int
 
 const (
-	rest   step = iota // nothing: it ends
-	send               // write what is pending
-	halve              // close the writing side
-	finish             // close the connection
+	toRest  step = iota // nothing: it ends
+	toSend              // write what is pending
+	toHalve             // close the writing side
+	toClose             // close the connection, and end
 )
 
 // startWriter is called with mu held.
@@ -22,16 +22,16 @@ func (s *stream) startWriter() {
 func (s *stream) write() {
 	for {
 		switch batch, step := s.next(); step {
-		case send:
+		case toSend:
 			s.send(batch)
-		case halve:
+		case toHalve:
 			if conn, ok := s.conn.(interface{ CloseWrite() error }); ok {
 				_ = conn.CloseWrite() // an error means that the peer has gone
 			}
-		case finish:
+		case toClose:
 			_ = s.conn.Close()
 			return
-		case rest:
+		case toRest:
 			return
 		}
 	}
@@ -44,15 +44,15 @@ func (s *stream) next() (batch []byte, _ step) {
 	case len(s.pending) > 0:
 		batch, s.pending = s.pending, nil
 		s.writing = len(batch)
-		return batch, send
+		return batch, toSend
 	case s.end != nil:
-		return nil, finish
+		return nil, toClose
 	case s.half && !s.halved:
 		s.halved = true
-		return nil, halve
+		return nil, toHalve
 	}
 	s.active = false
-	return nil, rest
+	return nil, toRest
 }
 
 func (s *stream) send(batch []byte) {

@@ -1,9 +1,6 @@
 package netpoll
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync"
 
 // warmWorkers is how many workers wait for the next job at most.
 const warmWorkers = 16
@@ -15,40 +12,111 @@ type job struct {
 	early   []byte // for the first one
 }
 
-// workers run jobs, each at once: by one that waits where there is one, and
-// otherwise by a new one. A connection has one at most, so there are never more
-// than connections, and as many as are busy or held up.
+// workers run jobs. A connection has one at most, and each may take as long as it
+// likes: before a worker turns to one, it calls another worker where more wait. So
+// there are as many as are busy or held up, and few where jobs are short, however
+// many come at once.
 type workers struct {
-	jobs    chan job // unbuffered: what is sent has been taken
-	waiting atomic.Int32
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	called *sync.Cond // a worker that waits
+	queue  queue      // guarded by mu
+	coming bool       // guarded by mu: a worker was called and has not looked yet
+	idle   int        // guarded by mu: workers that wait
+	closed bool       // guarded by mu
 }
 
-func newWorkers() *workers { return &workers{jobs: make(chan job)} }
+func newWorkers() *workers {
+	w := new(workers)
+	w.called = sync.NewCond(&w.mu)
+	return w
+}
 
+// do has j run, and does not wait for that.
 func (w *workers) do(j job) {
-	select {
-	case w.jobs <- j:
-	default:
-		w.running.Go(func() { w.run(j) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue.push(j)
+	w.call()
+}
+
+// call is called with mu held where jobs wait.
+func (w *workers) call() {
+	if w.coming {
+		return
+	}
+	w.coming = true
+	if w.idle > 0 {
+		w.called.Signal()
+		return
+	}
+	w.running.Go(w.run)
+}
+
+func (w *workers) run() {
+	for j, ok := w.first(); ok; j, ok = w.next() {
+		j.conn.work(j.opening, j.early)
 	}
 }
 
-func (w *workers) run(j job) {
-	for open := true; open; {
-		j.conn.work(j.opening, j.early)
-		j = job{} // nothing is kept while waiting
-		if w.waiting.Add(1) > warmWorkers {
-			w.waiting.Add(-1)
-			return
+// first is next for a worker that was called to life.
+func (w *workers) first() (job, bool) {
+	w.mu.Lock()
+	w.coming = false
+	w.mu.Unlock()
+	return w.next()
+}
+
+// next waits for a job, unless enough others do already.
+func (w *workers) next() (job, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		if j, ok := w.queue.pop(); ok {
+			if !w.queue.isEmpty() {
+				w.call()
+			}
+			return j, true
 		}
-		j, open = <-w.jobs
-		w.waiting.Add(-1)
+		if w.closed || w.idle == warmWorkers {
+			return job{}, false
+		}
+		w.idle++
+		w.called.Wait()
+		w.idle--
+		w.coming = false
 	}
 }
 
 // close is called once no job can come any more.
 func (w *workers) close() {
-	close(w.jobs)
+	w.mu.Lock()
+	w.closed = true
+	w.called.Broadcast()
+	w.mu.Unlock()
 	w.running.Wait()
+}
+
+// queue is first in, first out. It keeps the room that it once needed.
+type queue struct {
+	in   []job
+	out  []job // in's of before; what is before next has gone
+	next int
+}
+
+func (q *queue) isEmpty() bool { return len(q.in) == 0 && q.next == len(q.out) }
+
+func (q *queue) push(j job) { q.in = append(q.in, j) }
+
+func (q *queue) pop() (j job, ok bool) {
+	if q.isEmpty() {
+		return job{}, false
+	}
+	if q.next == len(q.out) {
+		q.in, q.out, q.next = q.out[:0], q.in, 0
+	}
+	j, q.out[q.next] = q.out[q.next], job{}
+	q.next++
+	return j, true
 }

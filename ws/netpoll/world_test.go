@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"math/big"
 	"net"
 	"sync"
@@ -22,20 +21,24 @@ const patience = 20 * time.Second
 type world struct {
 	name   string
 	poller func() (Poller, error)
-	pair   func(t testing.TB, listen *listener) (taken, peer net.Conn)
-	socket bool // the peer is a *net.TCPConn, and the kernel holds bytes for it
-	halves bool // the peer can be told that nothing more comes, and read on
+	pair   pairing
+	resets bool // an end without a goodbye is told from one with it
+	halves bool // one side can end, and the other go on
+	slow   bool // connecting takes long
 }
+
+// pairing makes a connection: the end that a Poller takes, and the other one.
+type pairing func(t testing.TB, l *listener) (taken, peer net.Conn)
 
 func goroutinesWorld() (Poller, error) { return Goroutines(), nil }
 
 func worlds() []world {
 	return []world{
-		{name: "system", poller: New, pair: tcpPair, socket: true, halves: true},
-		{name: "system over a wrapper", poller: New, pair: wrappedPair, socket: true, halves: true},
-		{name: "system over TLS", poller: New, pair: tlsPair, halves: true},
-		{name: "goroutines over TCP", poller: goroutinesWorld, pair: tcpPair, socket: true, halves: true},
-		{name: "goroutines over TLS", poller: goroutinesWorld, pair: tlsPair, halves: true},
+		{name: "system", poller: New, pair: tcpPair, resets: true, halves: true},
+		{name: "system over a wrapper", poller: New, pair: wrappedPair, resets: true, halves: true},
+		{name: "system over TLS", poller: New, pair: tlsPair, resets: true, halves: true, slow: true},
+		{name: "goroutines over TCP", poller: goroutinesWorld, pair: tcpPair, resets: true, halves: true},
+		{name: "goroutines over TLS", poller: goroutinesWorld, pair: tlsPair, resets: true, halves: true, slow: true},
 		{name: "goroutines over a pipe", poller: goroutinesWorld, pair: pipePair},
 	}
 }
@@ -164,35 +167,3 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
-
-// await fails the test where nothing comes.
-func await[T any](t testing.TB, c <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited in vain for %s", what)
-		panic("not reached")
-	}
-}
-
-// expect reads text from r.
-func expect(t testing.TB, r io.Reader, text string) {
-	t.Helper()
-	got := make([]byte, len(text))
-	if _, err := io.ReadFull(r, got); err != nil {
-		t.Fatalf("reading %q: %v", text, err)
-	}
-	if string(got) != text {
-		t.Fatalf("got %q, not %q", got, text)
-	}
-}
-
-// say writes text to w.
-func say(t testing.TB, w io.Writer, text string) {
-	t.Helper()
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatalf("writing %q: %v", text, err)
-	}
-}

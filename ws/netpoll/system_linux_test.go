@@ -1,0 +1,153 @@
+package netpoll
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// deaf is a Handler that does nothing.
+type deaf struct{}
+
+func (deaf) Opened()         {}
+func (deaf) Received([]byte) {}
+func (deaf) Writable()       {}
+func (deaf) Closed(error)    {}
+
+// bareConn is a connection whose peer is a mere descriptor, which costs this
+// process nothing else.
+func bareConn(t testing.TB) (taken net.Conn, peer int) {
+	t.Helper()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(ends[0]), "taken")
+	defer file.Close()
+	if taken, err = net.FileConn(file); err != nil {
+		t.Fatal(err)
+	}
+	return taken, ends[1]
+}
+
+// A connection that is idle costs no goroutine and at most 100 bytes.
+func TestIdleCostsLittle(t *testing.T) {
+	const connections = 5000
+	p, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns, peers := make([]Conn, 0, connections), make([]int, 0, connections)
+	defer func() {
+		for i := range conns {
+			conns[i].Close(true)
+			_ = unix.Close(peers[i])
+		}
+		p.Close()
+	}()
+	heap, resident := heapBytes(), residentBytes(t)
+	for range connections {
+		taken, peer := bareConn(t)
+		c, err := p.Take(taken, nil, deaf{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns, peers = append(conns, c), append(peers, peer)
+	}
+	grown := residentBytes(t) - resident
+	each := (heapBytes() - heap) / connections
+	for start := time.Now(); each > 100 && time.Since(start) < patience; { // some may not be idle yet
+		each = (heapBytes() - heap) / connections
+	}
+	t.Logf("a connection costs %d bytes of heap; VmRSS grew by %d bytes for each, without a collection", each, grown/connections)
+	if each > 100 {
+		t.Errorf("a connection costs %d bytes of heap", each)
+	}
+	if n := runtime.NumGoroutine(); n > warmWorkers+100 {
+		t.Errorf("there are %d goroutines", n)
+	}
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC() // empties pools
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+func residentBytes(t testing.TB) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages int64
+	for _, digit := range bytes.Fields(status)[1] {
+		pages = 10*pages + int64(digit-'0')
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// Where there is no descriptor left, the connection is closed and nobody hears of it.
+func TestNoDescriptorLeft(t *testing.T) {
+	s := newScene(t, worlds()[0])
+	taken, peer := s.pair(t, s.listener)
+	e := newEar(t)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.poller.Take(taken, nil, e)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, unix.EMFILE) {
+		t.Errorf("Take: %v", err)
+	}
+	silence(t, peer)
+	_ = peer.Close()
+	if e.state.Load() != unborn {
+		t.Error("the Handler heard of it")
+	}
+}
+
+// Every descriptor is given back, those of the Poller too.
+func TestDescriptorsAreGivenBack(t *testing.T) {
+	before := openDescriptors(t)
+	t.Run("all", func(t *testing.T) {
+		s := newScene(t, worlds()[0])
+		for i := range 50 {
+			e := newEar(t)
+			c, peer := s.connect(t, e, "")
+			if i%2 == 0 {
+				_ = peer.Close()
+			} else {
+				c.Close(i%3 == 0)
+				_ = peer.Close()
+			}
+			await(t, e.ends, "Closed")
+		}
+	})
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors are open, and were %d before", after, before)
+	}
+}
+
+func openDescriptors(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
