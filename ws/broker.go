@@ -26,10 +26,14 @@ type Envelope struct {
 	Payload  []byte // what the frame carries; nobody changes it
 
 	sender *Session // the connection that Except names, where it is known to be one of this hub
+	whole  []byte   // the frame around Payload; nil where it has not been made
 }
 
 // frame is the WebSocket frame that members get.
 func (e *Envelope) frame() []byte {
+	if e.whole != nil {
+		return e.whole
+	}
 	if e.Binary {
 		return wireFrame(wire.OpBinary, e.Payload)
 	}

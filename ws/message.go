@@ -38,23 +38,25 @@ func (m *Message) isChat() bool { return m.Event == TypeChat && !m.Binary && fir
 
 // frame is m as the WebSocket frame that members of its channel get.
 func (m *Message) frame() []byte {
+	b := m.payload()
 	if m.Binary {
-		return wireFrame(wire.OpBinary, m.payload())
+		return seal(wire.OpBinary, b)
 	}
-	return wireFrame(wire.OpText, m.payload())
+	return seal(wire.OpText, b)
 }
 
 // headBytes is what a message takes beside its data, and seldom more.
 const headBytes = 320
 
-// payload is what the frame carries.
+// payload is what the frame carries, behind headRoom bytes.
 func (m *Message) payload() []byte {
+	b := make([]byte, headRoom, headRoom+headBytes+len(m.Data))
 	if !m.Binary {
-		return m.AppendJSON(make([]byte, 0, headBytes+len(m.Data)))
+		return m.AppendJSON(b)
 	}
-	header := append(m.appendHead(make([]byte, headerLength, headBytes+len(m.Data))), '}')
-	binary.BigEndian.PutUint32(header, uint32(len(header)-headerLength))
-	return append(header, m.Data...)
+	b = append(m.appendHead(append(b, make([]byte, headerLength)...)), '}')
+	binary.BigEndian.PutUint32(b[headRoom:], uint32(len(b)-headRoom-headerLength))
+	return append(b, m.Data...)
 }
 
 // AppendJSON appends m as the object that message lists hold, which is also

@@ -147,7 +147,12 @@ func (h *Hub) answer(p publication, r Receipt, err error, done func(Receipt, err
 
 // envelope is p for its channel.
 func (p *publication) envelope(at Position) Envelope {
-	return Envelope{Channel: p.Channel, Position: at, Except: p.Sender.ClientID, Binary: p.Binary, Payload: p.payload(), sender: p.from}
+	whole := p.frame()
+	return Envelope{
+		Channel: p.Channel, Position: at, Except: p.Sender.ClientID,
+		Binary: p.Binary, Payload: payloadOf(whole),
+		sender: p.from, whole: whole,
+	}
 }
 
 // awaitRoom waits until little enough is pending in a channel. So one who

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 )
 
@@ -136,21 +135,10 @@ func (s *Session) drop(keep int) {
 func remainder(bytes []byte, begun, n int) int {
 	end := begun
 	for end < n {
-		end += frameSize(bytes[end:])
+		size, _ := frameSize(bytes[end:])
+		end += size
 	}
 	return end - n
-}
-
-// frameSize is the size of the frame of ours that b begins with.
-func frameSize(b []byte) int {
-	switch length := b[1]; length {
-	case length16:
-		return 4 + int(binary.BigEndian.Uint16(b[2:]))
-	case length64:
-		return 10 + int(binary.BigEndian.Uint64(b[2:]))
-	default:
-		return 2 + int(length)
-	}
 }
 
 // await waits until no more than n bytes wait or are being written. It is for

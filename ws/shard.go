@@ -24,6 +24,7 @@ type shard struct {
 	parts      []*part    // that have something pending
 	sessions   []*Session // that have something in out, and room for it
 	spare      [][]byte   // buffers for the next rounds
+	spared     int        // bytes that those can hold
 	queued     int64      // bytes in out of all sessions
 	deliveries uint64     // frames to members of channels
 	delivered  uint64     // bytes of those
@@ -46,17 +47,16 @@ type seat struct {
 type job struct {
 	session *Session
 	bytes   []byte
+	n       int32 // of them that were written
 	own     bool
-
-	n      int // bytes that were written
-	failed bool
+	failed  bool
 }
 
-// maxSpare bounds the buffers that a shard keeps between rounds, in number and in
-// bytes each.
+// maxSpare bounds the buffers that a shard keeps between rounds, in bytes of all
+// and of each.
 const (
-	maxSpare      = 16
-	maxSpareBytes = 64 << 10
+	maxSpare    = 2 << 20
+	maxSpareOne = 64 << 10
 )
 
 func newShard(h *Hub, number int) *shard {
@@ -70,6 +70,7 @@ func (sh *shard) work() {
 		case <-sh.wake:
 			for sh.cycle() {
 			}
+			sh.rest()
 		case <-sh.hub.ctx.Done():
 			return
 		}
@@ -80,6 +81,16 @@ func (sh *shard) wakeUp() {
 	select {
 	case sh.wake <- struct{}{}:
 	default:
+	}
+}
+
+// maxJobs is how many jobs a worker keeps the room for while nothing is to be
+// done. A channel of all who are here is written to seldom.
+const maxJobs = 4096
+
+func (sh *shard) rest() {
+	if cap(sh.jobs) > maxJobs {
+		sh.jobs = nil
 	}
 }
 
@@ -182,13 +193,13 @@ func (j *job) write() {
 		return // it has been dropped meanwhile
 	}
 	n, err := j.session.conn.Write(j.bytes)
-	j.n, j.failed = n, err != nil
+	j.n, j.failed = int32(n), err != nil
 }
 
 // settle keeps what a job could not write for when there is room. The caller
 // holds mu.
 func (sh *shard) settle(j *job) {
-	if !j.own && j.n == len(j.bytes) {
+	if !j.own && int(j.n) == len(j.bytes) {
 		return
 	}
 	s := j.session
@@ -198,7 +209,7 @@ func (sh *shard) settle(j *job) {
 	switch {
 	case j.failed: // and Closed follows
 		s.drop(0)
-	case j.n < len(j.bytes):
+	case int(j.n) < len(j.bytes):
 		sh.leave(s, j)
 	default:
 		s.partial = 0
@@ -209,7 +220,7 @@ func (sh *shard) settle(j *job) {
 
 // leave puts back what the kernel had no room for. The caller holds mu.
 func (sh *shard) leave(s *Session, j *job) {
-	s.partial = int32(remainder(j.bytes, int(s.partial), j.n))
+	s.partial = int32(remainder(j.bytes, int(s.partial), int(j.n)))
 	rest := j.bytes[j.n:]
 	if s.abrupt { // nothing but the frame that has begun goes before the close frame
 		rest = rest[:s.partial]
@@ -229,8 +240,9 @@ func (sh *shard) leave(s *Session, j *job) {
 // keepBuffers has the buffers of a round used again. The caller holds mu.
 func (sh *shard) keepBuffers() {
 	for _, b := range sh.buffers {
-		if len(sh.spare) < maxSpare && cap(b) <= maxSpareBytes {
+		if cap(b) <= maxSpareOne && sh.spared+cap(b) <= maxSpare {
 			sh.spare = append(sh.spare, b[:0])
+			sh.spared += cap(b)
 		}
 	}
 	clear(sh.buffers)
@@ -244,6 +256,7 @@ func (sh *shard) buffer() []byte {
 		return nil
 	}
 	b := sh.spare[last]
+	sh.spared -= cap(b)
 	sh.spare = slices.Delete(sh.spare, last, last+1)
 	return b
 }

@@ -46,6 +46,25 @@ func seal(opcode wire.OpCode, b []byte) []byte {
 	return b[start:]
 }
 
+// frameSize is the size of the frame of ours that b begins with, and of its
+// header.
+func frameSize(b []byte) (size, header int) {
+	switch length := b[1]; length {
+	case length16:
+		return 4 + int(binary.BigEndian.Uint16(b[2:])), 4
+	case length64:
+		return 10 + int(binary.BigEndian.Uint64(b[2:])), 10
+	default:
+		return 2 + int(length), 2
+	}
+}
+
+// payloadOf is what a frame of ours carries.
+func payloadOf(frame []byte) []byte {
+	_, header := frameSize(frame)
+	return frame[header:]
+}
+
 // closeFrame cuts reason to what a control frame holds, at a whole character.
 func closeFrame(code int, reason string) []byte {
 	for len(reason) > maxReason {

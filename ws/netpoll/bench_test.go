@@ -17,7 +17,7 @@ func newCounter(room int) counter {
 	return counter{got: make(chan int, room), room: make(chan struct{}, 1)}
 }
 
-func (counter) Opened()             {}
+func (counter) Opened(Conn)         {}
 func (c counter) Received(p []byte) { c.got <- len(p) }
 func (c counter) Writable() {
 	select {

@@ -15,7 +15,7 @@ import (
 // deaf is a Handler that does nothing.
 type deaf struct{}
 
-func (deaf) Opened()         {}
+func (deaf) Opened(Conn)     {}
 func (deaf) Received([]byte) {}
 func (deaf) Writable()       {}
 func (deaf) Closed(error)    {}
