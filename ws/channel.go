@@ -161,13 +161,18 @@ func (c *channel) liveMembers() iter.Seq[*member] {
 // connection is the session of that client ID that is a member here, or nil. The
 // caller holds mu.
 func (c *channel) connection(clientID string) *Session {
+	if clientID == "" {
+		return nil
+	}
 	for _, p := range c.parts {
-		if p == nil || clientID == "" {
+		if p == nil {
 			continue
 		}
-		for _, m := range slices.Concat(p.members, p.behind) {
-			if m.session.clientID == clientID {
-				return m.session
+		for _, list := range [...][]*member{p.members, p.behind} {
+			for _, m := range list {
+				if m.session.clientID == clientID {
+					return m.session
+				}
 			}
 		}
 	}

@@ -45,12 +45,17 @@ func (m *Message) frame() []byte {
 	return seal(wire.OpText, b)
 }
 
-// headBytes is what a message takes beside its data, and seldom more.
-const headBytes = 320
+// headBytes is what a message takes beside its texts and its data, but for escapes.
+const headBytes = 144
+
+// size is about what m takes as JSON.
+func (m *Message) size() int {
+	return headBytes + len(m.Channel) + len(m.Event) + len(m.Key) + len(m.Sender.ClientID) + len(m.Sender.UserID) + len(m.Sender.Username) + len(m.Data)
+}
 
 // payload is what the frame carries, behind headRoom bytes.
 func (m *Message) payload() []byte {
-	b := make([]byte, headRoom, headRoom+headBytes+len(m.Data))
+	b := make([]byte, headRoom, headRoom+m.size())
 	if !m.Binary {
 		return m.AppendJSON(b)
 	}

@@ -247,7 +247,7 @@ func with(frame []byte, name string, value []byte) []byte {
 func withMessages(frame []byte, messages []Message) []byte {
 	size := 0
 	for i := range messages {
-		size += 256 + len(messages[i].Data)
+		size += messages[i].size() + 1
 	}
 	whole := make([]byte, 0, len(frame)+size)
 	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
