@@ -108,16 +108,19 @@ func (s *Session) takeOut() []byte {
 }
 
 // putBack puts what could not be written before what has come meanwhile. It
-// tells whether there was room. The caller holds the shard's mu.
-func (s *Session) putBack(rest []byte) bool {
+// tells whether there was room for more than the rest of the frame that has
+// begun: that is kept in any case, and so is everything of a session that is
+// finished, to which nothing is added. The caller holds the shard's mu.
+func (s *Session) putBack(rest []byte) (fits bool) {
 	limit := s.shard.hub.opts.QueueBytes
-	if limit > 0 && len(rest)+len(s.out) > limit && len(rest) > int(s.partial) {
-		return false
+	fits = limit == 0 || s.finished || len(rest)+len(s.out) <= limit || len(rest) <= int(s.partial)
+	if !fits {
+		rest = rest[:s.partial]
 	}
 	s.shard.queued += int64(len(rest))
 	whole := make([]byte, 0, len(rest)+len(s.out))
 	s.out = append(append(whole, rest...), s.out...)
-	return true
+	return fits
 }
 
 // drop forgets what is in out but for the first bytes. The caller holds the

@@ -207,7 +207,7 @@ func (sh *shard) settle(j *job) {
 		s.writing = 0
 	}
 	switch {
-	case j.failed: // and Closed follows
+	case j.failed || s.over: // and Closed follows, or has come meanwhile
 		s.drop(0)
 	case int(j.n) < len(j.bytes):
 		sh.leave(s, j)
