@@ -122,15 +122,17 @@ func TestCloseFlushesAll(t *testing.T) {
 		before := len(s.heardOf(t))
 		bob := newStrait(1 << 20)
 		bob.enterHub(hub, "bob")
-		s.give(100)
+		for i := range 2 {
+			publishTo(t, hub, fmt.Sprint(1+i))
+			synctest.Wait() // it waits
+		}
 		s.duringNextWrite(func() {
-			publishTo(t, hub, "2")
 			for range 3 {
 				bob.say(`{"type":"typing","channel":"room:1","isTyping":true}`)
 			}
-			hub.CloseSessions(func(auth.Claims) bool { return true }, 4000, "so long")
+			hub.CloseSessions(func(c auth.Claims) bool { return c.Subject == "alice" }, 4000, "so long")
 		})
-		publishTo(t, hub, "1")
+		s.give(50)
 		synctest.Wait()
 		s.give(1 << 20)
 		time.Sleep(time.Minute)
