@@ -33,17 +33,19 @@ func (h *Hub) watch() {
 		case <-summaries.C:
 			h.summarise(h.opts.Now())
 		case <-h.sweep.poke:
-			h.plan(timer, h.elapsed()+sweepPace)
+			// Not later than was planned: who pokes all the time must not put it off.
+			h.plan(timer, min(time.Duration(h.sweep.planned.Load()), h.elapsed()+sweepPace))
 		case <-timer.C:
 			h.sweep.planned.Store(int64(never)) // what becomes due meanwhile pokes
-			h.plan(timer, h.look())
+			next := h.look()
+			h.plan(timer, max(next, h.elapsed()+sweepPace))
 		}
 	}
 }
 
 func (h *Hub) plan(timer *time.Timer, next time.Duration) {
 	h.sweep.planned.Store(int64(next))
-	timer.Reset(max(sweepPace, next-h.elapsed()))
+	timer.Reset(next - h.elapsed())
 }
 
 // look has everything done that is due, and answers when the next thing is.
