@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -92,18 +92,23 @@ func (l patientListener) admit(conn net.Conn) net.Conn {
 		_ = tcp.Close()
 		return nil
 	}
-	return &countedConn{tcp, sync.OnceFunc(func() { l.addresses.Release(key) })}
+	return &countedConn{TCPConn: tcp, addresses: l.addresses, key: key}
 }
 
 // countedConn is a connection that is given back when it is closed.
 type countedConn struct {
 	*net.TCPConn
-	release func()
+	addresses *ratelimit.Slots
+	key       string
+	closed    atomic.Bool
 }
 
 func (c *countedConn) Close() error {
-	defer c.release()
-	return c.TCPConn.Close()
+	err := c.TCPConn.Close()
+	if !c.closed.Swap(true) {
+		c.addresses.Release(c.key)
+	}
+	return err
 }
 
 func isExhausted(err error) bool {

@@ -18,11 +18,10 @@ const (
 // IsRole tells whether an account can have a role.
 func IsRole(role string) bool { return role == RoleUser || role == RoleService || role == RoleAdmin }
 
-// Claims are what an access token says of its bearer (RFC 9068, 2.2). Those that
-// a Verifier gives are shared.
+// Claims are what an access token says of its bearer (RFC 9068, 2.2), but for whom
+// it is for: that is us, or it would not be good.
 type Claims struct {
 	Issuer    string
-	Audience  []string
 	Subject   string // the user's ID
 	ClientID  string // the application that the token was issued to
 	ID        string // this token's own, `jti`
@@ -50,6 +49,10 @@ type wireClaims struct {
 	Channels Capabilities     `json:"channels,omitempty"`
 }
 
+// maxTime is the last second that a token may name, and one that can be counted in
+// microseconds.
+const maxTime = 1 << 42
+
 // unixTime is whole seconds as a JSON number. golang-jwt's own takes numbers
 // in quotation marks too, which no issuer may send (RFC 7519, 2).
 type unixTime int64
@@ -63,7 +66,7 @@ func (t *unixTime) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	seconds, err := n.Float64()
-	if err != nil || seconds < 0 || seconds > 1<<53 {
+	if err != nil || seconds < 0 || seconds > maxTime {
 		return errors.New("a time is out of range")
 	}
 	*t = unixTime(seconds)
@@ -84,17 +87,17 @@ func (c *wireClaims) GetIssuer() (string, error)                   { return c.Is
 func (c *wireClaims) GetSubject() (string, error)                  { return c.Sub, nil }
 func (c *wireClaims) GetAudience() (jwt.ClaimStrings, error)       { return c.Aud, nil }
 
-func (c *wireClaims) claims() *Claims {
-	return &Claims{
-		Issuer: c.Iss, Audience: c.Aud, Subject: c.Sub, ClientID: c.ClientID, ID: c.Jti, SessionID: c.Sid,
+func (c *wireClaims) claims() Claims {
+	return Claims{
+		Issuer: c.Iss, Subject: c.Sub, ClientID: c.ClientID, ID: c.Jti, SessionID: c.Sid,
 		Username: c.Username, Role: c.Role, Channels: c.Channels,
 		IssuedAt: time.Unix(int64(c.Iat), 0).UTC(), ExpiresAt: time.Unix(int64(c.Exp), 0).UTC(),
 	}
 }
 
-func (c Claims) wire() *wireClaims {
+func (c Claims) wire(audience string) *wireClaims {
 	return &wireClaims{
-		Iss: c.Issuer, Aud: c.Audience, Sub: c.Subject, ClientID: c.ClientID, Jti: c.ID, Sid: c.SessionID,
+		Iss: c.Issuer, Aud: jwt.ClaimStrings{audience}, Sub: c.Subject, ClientID: c.ClientID, Jti: c.ID, Sid: c.SessionID,
 		Username: c.Username, Role: c.Role, Channels: c.Channels,
 		Iat: unixTime(c.IssuedAt.Unix()), Exp: unixTime(c.ExpiresAt.Unix()),
 	}

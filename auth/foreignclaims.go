@@ -99,20 +99,20 @@ func (c *foreignClaims) firstText(names ...string) string {
 
 // read says in our terms what a token of the issuer says. There is no login
 // here that it comes from, whatever its sid.
-func (t TrustedIssuer) read(wire *foreignClaims) (*Claims, error) {
+func (t TrustedIssuer) read(wire *foreignClaims) (Claims, error) {
 	if wire.all["at_hash"] != nil || wire.all["c_hash"] != nil {
-		return nil, errors.New("it is an ID token, which is for the application that has it and opens no API")
+		return Claims{}, errors.New("it is an ID token, which is for the application that has it and opens no API")
 	}
 	id, err := t.userID(wire)
 	if err != nil {
-		return nil, err
+		return Claims{}, err
 	}
 	capabilities, err := t.capabilities(wire)
 	if err != nil {
-		return nil, err
+		return Claims{}, err
 	}
-	claims := &Claims{
-		Issuer: wire.iss, Audience: wire.aud, Subject: id, Username: t.username(wire, id),
+	claims := Claims{
+		Issuer: wire.iss, Subject: id, Username: t.username(wire, id),
 		Role: t.role(wire), Channels: capabilities,
 		ClientID: wire.firstText("client_id", "azp"), ID: wire.text("jti"),
 		ExpiresAt: time.Unix(int64(wire.exp), 0).UTC(),

@@ -121,12 +121,11 @@ func (i *Issuers) of(token string) *foreignIssuer {
 // foreignIssuer checks the tokens of one issuer. It has keys of a file or
 // remote ones.
 type foreignIssuer struct {
-	trusted  TrustedIssuer
-	audience []string // trusted.Audience as most tokens have it
-	parser   *jwt.Parser
-	keys     publicKeys
-	remote   *remoteKeys
-	logger   *slog.Logger
+	trusted TrustedIssuer
+	parser  *jwt.Parser
+	keys    publicKeys
+	remote  *remoteKeys
+	logger  *slog.Logger
 }
 
 func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions, version *atomic.Uint64) (*foreignIssuer, error) {
@@ -134,9 +133,8 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions, version *atomi
 		return nil, errors.New("its iss and the audience of its tokens must be named")
 	}
 	issuer := &foreignIssuer{
-		trusted:  trusted,
-		audience: []string{trusted.Audience},
-		logger:   opts.Logger.With("issuer", trusted.Name),
+		trusted: trusted,
+		logger:  opts.Logger.With("issuer", trusted.Name),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms()),
 			jwt.WithExpirationRequired(),
@@ -156,7 +154,7 @@ func newForeignIssuer(trusted TrustedIssuer, opts IssuersOptions, version *atomi
 	return issuer, err
 }
 
-// verify answers what a valid token says, and how long it is good if no key
+// verify answers whose a valid token is, and how long it is good if no key
 // changes. Everything else is an ErrInvalidToken that wraps the reason, or
 // ErrIssuerUnavailable.
 func (f *foreignIssuer) verify(ctx context.Context, token string) (verified, error) {
@@ -166,9 +164,8 @@ func (f *foreignIssuer) verify(ctx context.Context, token string) (verified, err
 		key, keyEnd, err = f.key(ctx, t)
 		return key, err
 	})
-	var claims *Claims
+	var claims Claims
 	if err == nil {
-		f.share(&wire)
 		claims, err = f.trusted.read(&wire)
 	}
 	if errors.Is(err, ErrIssuerUnavailable) {
@@ -179,15 +176,7 @@ func (f *foreignIssuer) verify(ctx context.Context, token string) (verified, err
 		f.logger.Debug("a token of the issuer is refused", "reason", err)
 		return verified{}, fmt.Errorf("%w: issuer %s: %w", ErrInvalidToken, f.trusted.Name, err)
 	}
-	return verified{claims: claims, span: newSpan(wire.exp, wire.iat, wire.nbf).upTo(keyEnd)}, nil
-}
-
-// share is as Verifier.share. The parser has seen what the issuer is.
-func (f *foreignIssuer) share(wire *foreignClaims) {
-	wire.iss = f.trusted.Issuer
-	if slices.Equal(wire.aud, f.audience) {
-		wire.aud = f.audience
-	}
+	return verified{bearer: NewBearer(claims), span: newSpan(wire.exp, wire.iat, wire.nbf).upTo(keyEnd)}, nil
 }
 
 // key finds the issuer's key for a token and refuses headers that the parser

@@ -66,7 +66,7 @@ func (t *Tickets) Issue(ctx context.Context, claims Claims, origin string) (stri
 // Spend answers whom a ticket lets in. It is spent even where it comes from
 // another origin than it was issued to. Everything but one good use is an
 // ErrInvalidTicket.
-func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (*Claims, error) {
+func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (*Bearer, error) {
 	kept, err := t.store.TakeTicket(ctx, hashOf(ticket))
 	now := t.opts.Now()
 	switch {
@@ -77,8 +77,7 @@ func (t *Tickets) Spend(ctx context.Context, ticket, origin string) (*Claims, er
 	case kept.Origin != originMark(origin) || !now.Before(kept.ExpiresAt) || !now.Before(kept.Claims.ExpiresAt) || t.revocations.Revoked(kept.Claims):
 		return nil, ErrInvalidTicket
 	}
-	claims := kept.Claims // without the rest of the ticket
-	return &claims, nil
+	return NewBearer(kept.Claims), nil
 }
 
 // originMark stands for an origin. What a client writes there may be of any length

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -82,10 +81,10 @@ func (i *Issuer) IssueService(subject, username, role string, channels Capabilit
 
 // sign fills in what all tokens say. They count whole seconds.
 func (i *Issuer) sign(claims Claims) (string, Claims, error) {
-	claims.Issuer, claims.Audience, claims.ID = i.opts.Issuer, []string{i.opts.Audience}, rand.Text()
+	claims.Issuer, claims.ID = i.opts.Issuer, rand.Text()
 	claims.IssuedAt, claims.ExpiresAt = i.opts.now().Truncate(time.Second), claims.ExpiresAt.Truncate(time.Second)
 	key := i.keys.signer()
-	token := jwt.NewWithClaims(key.method, claims.wire())
+	token := jwt.NewWithClaims(key.method, claims.wire(i.opts.Audience))
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = key.id
 	signed, err := token.SignedString(key.private)
@@ -102,7 +101,6 @@ type Verifier struct {
 	keys        *KeySet
 	revocations *Revocations
 	opts        TokenOptions
-	audience    []string // opts.Audience as most tokens have it
 	parser      *jwt.Parser
 	others      *Issuers        // nil where our own tokens are the only ones
 	known       *verifiedTokens // nil where each token is checked each time
@@ -112,7 +110,7 @@ type Verifier struct {
 // revocations are none. The algorithm is the keys'; a token's header cannot
 // choose another.
 func NewVerifier(keys *KeySet, revocations *Revocations, opts TokenOptions) *Verifier {
-	return &Verifier{keys: keys, revocations: revocations, opts: opts, audience: []string{opts.Audience}, parser: jwt.NewParser(
+	return &Verifier{keys: keys, revocations: revocations, opts: opts, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{keys.method.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
@@ -138,33 +136,32 @@ func (v *Verifier) Remember(tokens int) {
 	}
 }
 
-// Verify answers what a valid token says. All who show the token may share the
-// answer, so nobody changes it. Everything else is an ErrInvalidToken that wraps
-// the reason, or ErrIssuerUnavailable.
-func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
+// Verify answers whose a valid token is. Everything else is an ErrInvalidToken
+// that wraps the reason, or ErrIssuerUnavailable.
+func (v *Verifier) Verify(ctx context.Context, token string) (*Bearer, error) {
 	if len(token) > maxToken {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalidToken, maxToken)
 	}
-	claims, err := v.check(ctx, token)
-	if err == nil && v.revocations.Revoked(*claims) {
+	bearer, err := v.check(ctx, token)
+	if err == nil && v.revocations.Revoked(bearer.Claims()) {
 		err = fmt.Errorf("%w: it has been revoked", ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return claims, nil
+	return bearer, nil
 }
 
 // check is Verify, whatever has been revoked. Which version the keys are of is
 // asked first: keys that change meanwhile make what is remembered useless.
-func (v *Verifier) check(ctx context.Context, token string) (*Claims, error) {
+func (v *Verifier) check(ctx context.Context, token string) (*Bearer, error) {
 	if v.known == nil {
 		good, err := v.read(ctx, token)
-		return good.claims, err
+		return good.bearer, err
 	}
 	keys, hash, now := v.keyVersion(), hashOf(token), v.opts.now()
-	if claims := v.known.find(hash, keys, now); claims != nil {
-		return claims, nil
+	if bearer := v.known.find(hash, keys, now); bearer != nil {
+		return bearer, nil
 	}
 	good, err := v.read(ctx, token)
 	if err != nil {
@@ -172,14 +169,14 @@ func (v *Verifier) check(ctx context.Context, token string) (*Claims, error) {
 	}
 	good.keys, good.token = keys, hash
 	v.known.keep(&good, now)
-	return good.claims, nil
+	return good.bearer, nil
 }
 
 // keyVersion is another one after any key has come or gone, since each part of it
 // only grows.
 func (v *Verifier) keyVersion() uint64 { return v.keys.version.Load() + v.others.keyVersion() }
 
-// read checks a token and answers what it says, and how long it is good if no key
+// read checks a token and answers whose it is, and how long it is good if no key
 // changes.
 func (v *Verifier) read(ctx context.Context, token string) (verified, error) {
 	if other := v.others.of(token); other != nil {
@@ -199,27 +196,7 @@ func (v *Verifier) read(ctx context.Context, token string) (verified, error) {
 	if wire.Sub == "" || wire.Jti == "" || wire.ClientID == "" || wire.Iat == 0 {
 		return verified{}, fmt.Errorf("%w: a required claim is missing", ErrInvalidToken)
 	}
-	v.share(&wire)
-	return verified{claims: wire.claims(), span: newSpan(wire.Exp, wire.Iat, wire.Nbf).upTo(key.verifiesUntil)}, nil
-}
-
-// share puts texts that most tokens have in the place of their copies: claims
-// stay as long as a socket does.
-func (v *Verifier) share(wire *wireClaims) {
-	wire.Iss = v.opts.Issuer // the parser has seen that it is
-	if slices.Equal(wire.Aud, v.audience) {
-		wire.Aud = v.audience
-	}
-	wire.ClientID = oneOf(wire.ClientID, firstPartyClient, serviceClient)
-	wire.Role = oneOf(wire.Role, RoleUser, RoleService, RoleAdmin)
-}
-
-// oneOf gives the text among those that equals s, or s.
-func oneOf(s string, those ...string) string {
-	if i := slices.Index(those, s); i >= 0 {
-		return those[i]
-	}
-	return s
+	return verified{bearer: NewBearer(wire.claims()), span: newSpan(wire.Exp, wire.Iat, wire.Nbf).upTo(key.verifiesUntil)}, nil
 }
 
 // key finds our key for a token and refuses headers that the parser ignores.

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// verified is a token that was found good: what it says, and what must still hold
+// verified is a token that was found good: whose it is, and what must still hold
 // when it is shown again. It does not change.
 type verified struct {
 	token  Hash
-	claims *Claims
+	bearer *Bearer
 	keys   uint64 // the version of the keys that it was checked with
 	span   span
 }
@@ -54,13 +54,12 @@ func newVerifiedTokens(n int) *verifiedTokens {
 	return &verifiedTokens{make([]atomic.Pointer[verified], (n+ways-1)/ways*ways)}
 }
 
-// find gives what a token says that was good with those keys and is so now, or
-// nil.
-func (v *verifiedTokens) find(token Hash, keys uint64, now time.Time) *Claims {
+// find gives whose a token is that was good with those keys and is so now, or nil.
+func (v *verifiedTokens) find(token Hash, keys uint64, now time.Time) *Bearer {
 	places := v.placesFor(token)
 	for i := range places {
 		if known := places[i].Load(); known != nil && known.token == token && known.keys == keys && known.span.has(now) {
-			return known.claims
+			return known.bearer
 		}
 	}
 	return nil

@@ -44,19 +44,19 @@ func newTwins(t *testing.T, keys *auth.KeySet, revocations *auth.Revocations, is
 // good tells whether a token is, and holds both to one answer.
 func (w twins) good(token string) bool {
 	w.t.Helper()
-	claims, err := w.remembers.Verify(w.t.Context(), token)
+	bearer, err := w.remembers.Verify(w.t.Context(), token)
 	want, wantErr := w.plain.Verify(w.t.Context(), token)
 	if fmt.Sprint(err) != fmt.Sprint(wantErr) || errors.Is(err, auth.ErrIssuerUnavailable) != errors.Is(wantErr, auth.ErrIssuerUnavailable) {
 		w.t.Errorf("remembered: %v; looked at: %v", err, wantErr)
 	}
-	if err == nil && wantErr == nil && fmt.Sprint(*claims) != fmt.Sprint(*want) {
-		w.t.Errorf("remembered: %+v; looked at: %+v", claims, want)
+	if err == nil && wantErr == nil && fmt.Sprint(bearer.Claims()) != fmt.Sprint(want.Claims()) {
+		w.t.Errorf("remembered: %+v; looked at: %+v", bearer.Claims(), want.Claims())
 	}
 	return err == nil
 }
 
-// A token that is shown again is not looked at again: what it says is the very
-// same. One that only looks like it is.
+// A token that is shown again is not looked at again: its bearer is the very same.
+// One that only looks like it is.
 func TestTokensAreRememberedJ8(t *testing.T) {
 	verifier, issuer := ownVerifier(t)
 	token, _, err := issuer.Issue(auth.Account{ID: "1", Username: "alice", Role: auth.RoleUser}, "session")
@@ -335,8 +335,8 @@ func TestRememberedTokensAtOnceR7(t *testing.T) {
 		for range 2 {
 			all.Go(func() {
 				for range 50 {
-					if got, err := verifier.Verify(t.Context(), token); err == nil && got.Subject != id {
-						t.Errorf("%s is taken for %s", id, got.Subject)
+					if got, err := verifier.Verify(t.Context(), token); err == nil && got.Subject() != id {
+						t.Errorf("%s is taken for %s", id, got.Subject())
 					}
 				}
 				if err := revocations.RevokeToken(t.Context(), claims.ID, claims.ExpiresAt); err != nil {

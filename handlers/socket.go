@@ -26,9 +26,12 @@ func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 			_ = conn.Close()
 			return
 		}
-		hub.TakeOver(conn.NetConn(), ws.Entry{Claims: admission.Claims, Limiter: admission.Limiter, Release: admission.Release})
+		hub.TakeOver(conn.NetConn(), ws.Entry{Bearer: admission.Bearer, Limiter: admission.Limiter, Release: admission.Release})
 	}, websocket.Config{
 		Subprotocols: []string{ws.Version},
+		// Nobody reads or writes through contrib's connection: its buffers are to be
+		// as small as they can be. 0 would be 1 KB each.
+		ReadBufferSize: 1, WriteBufferSize: 1,
 		// The default would send the panic's text to the client.
 		RecoverHandler: func(conn *websocket.Conn) {
 			if reason := recover(); reason != nil {

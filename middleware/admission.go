@@ -10,7 +10,7 @@ import (
 // Admission is the gate's yes: whose socket it is, the user's Limiter, and the
 // slots that it holds until Release. It lives as long as the socket.
 type Admission struct {
-	Claims  *auth.Claims // shared: nobody changes them
+	Bearer  *auth.Bearer
 	Limiter *ratelimit.Limiter
 
 	gate     *Gate
@@ -29,14 +29,14 @@ func (a *Admission) Release() {
 		return
 	}
 	a.gate.opts.Users.Release(a.Limiter)
-	a.gate.ofUser.Release(a.Claims.Subject)
+	a.gate.ofUser.Release(a.Bearer.Subject())
 	a.gate.ofAddress.Release(a.address)
 	a.gate.all.Release("")
 }
 
 // admission takes what a socket holds: a slot in all, of its address and of its
 // user, and the user's Limiter. Where one is missing it gives back the others.
-func (g *Gate) admission(claims *auth.Claims, address string) (*Admission, error) {
+func (g *Gate) admission(bearer *auth.Bearer, address string) (*Admission, error) {
 	if !g.all.Acquire("") {
 		return nil, ErrFull
 	}
@@ -44,11 +44,11 @@ func (g *Gate) admission(claims *auth.Claims, address string) (*Admission, error
 		g.all.Release("")
 		return nil, ErrTooManyOfAddress
 	}
-	if !g.ofUser.Acquire(claims.Subject) {
+	if !g.ofUser.Acquire(bearer.Subject()) {
 		g.ofAddress.Release(address)
 		g.all.Release("")
 		return nil, ErrTooManyOfUser
 	}
-	limiter := g.opts.Users.Acquire(claims.Subject)
-	return &Admission{Claims: claims, Limiter: limiter, gate: g, address: address}, nil
+	limiter := g.opts.Users.Acquire(bearer.Subject())
+	return &Admission{Bearer: bearer, Limiter: limiter, gate: g, address: address}, nil
 }

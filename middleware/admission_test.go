@@ -36,7 +36,7 @@ type door struct {
 
 // session is what ws.Entry has.
 type session struct {
-	claims  *auth.Claims
+	bearer  *auth.Bearer
 	limiter *ratelimit.Limiter
 	release func()
 }
@@ -80,7 +80,7 @@ func openDoor(t testing.TB) *door {
 func (d *door) takeOver(conn *websocket.Conn) {
 	a := conn.Locals(middleware.AdmissionLocal).(*middleware.Admission)
 	d.mu.Lock()
-	d.let = append(d.let, &session{a.Claims, a.Limiter, a.Release})
+	d.let = append(d.let, &session{a.Bearer, a.Limiter, a.Release})
 	d.mu.Unlock()
 	_ = conn.NetConn().Close() // a socket's own memory is not what is measured
 }
@@ -132,11 +132,11 @@ func (d *door) connect(token string) {
 	}
 }
 
-// What an idle user holds outside of the Hub: claims, the limiter, slots, the
+// What an idle user holds outside of the Hub: who it is, the limiter, slots, the
 // remembered token. Nothing of the request stays, and everything is given back
 // once, however often Release is called.
 func TestAdmittedUsersAreSmall(t *testing.T) {
-	const users, most = 1500, 750
+	const users, most = 1500, 600
 	d := openDoor(t)
 	d.come(users) // what pools and maps take at first
 	before := heap()

@@ -9,11 +9,10 @@ import (
 	"github.com/gatecast/gatecast/auth"
 )
 
-// Verifier tells what a valid token says.
+// Verifier tells whose a valid token is.
 type Verifier interface {
-	// Verify may ask an issuer for its keys; ctx bounds that. Nobody changes what it
-	// answers.
-	Verify(ctx context.Context, token string) (*auth.Claims, error)
+	// Verify may ask an issuer for its keys; ctx bounds that.
+	Verify(ctx context.Context, token string) (*auth.Bearer, error)
 }
 
 // Bearer lets through who shows a valid token in the Authorization header, and
@@ -36,11 +35,11 @@ func Authenticate(c *fiber.Ctx, verifier Verifier) error {
 	case len(tokens) > 1:
 		return ErrManyTokens
 	}
-	claims, err := verifier.Verify(c.UserContext(), tokens[0])
+	bearer, err := verifier.Verify(c.UserContext(), tokens[0])
 	if err != nil {
 		return err
 	}
-	c.Locals(localClaims, claims)
+	c.Locals(localBearer, bearer)
 	return nil
 }
 

@@ -50,7 +50,7 @@ type GateOptions struct {
 
 // Tickets tell whom a ticket lets in, once.
 type Tickets interface {
-	Spend(ctx context.Context, ticket, origin string) (*auth.Claims, error)
+	Spend(ctx context.Context, ticket, origin string) (*auth.Bearer, error)
 }
 
 // Gate stands before a WebSocket. In this order: is the server going on, does
@@ -146,17 +146,17 @@ func (g *Gate) origin(c *fiber.Ctx) error {
 }
 
 func (g *Gate) credential(c *fiber.Ctx) error {
-	claims, err := g.bearer(c)
+	bearer, err := g.bearer(c)
 	if err != nil {
 		return err
 	}
-	c.Locals(localClaims, claims)
+	c.Locals(localBearer, bearer)
 	g.strip(c)
 	return c.Next()
 }
 
 // bearer tells whom the handshake's one credential lets in.
-func (g *Gate) bearer(c *fiber.Ctx) (*auth.Claims, error) {
+func (g *Gate) bearer(c *fiber.Ctx) (*auth.Bearer, error) {
 	token, err := g.token(c)
 	ticket := utils.CopyString(c.Query(queryTicket))
 	if ticket != "" {
@@ -221,7 +221,7 @@ func (g *Gate) token(c *fiber.Ctx) (string, error) {
 // admit lets the socket in where there is room. Its Admission is given back by
 // whoever serves the socket, or here where there is none to serve.
 func (g *Gate) admit(c *fiber.Ctx) error {
-	admission, err := g.admission(sharedClaims(c), ratelimit.AddressKey(AddressOf(c)))
+	admission, err := g.admission(bearerOf(c), ratelimit.AddressKey(AddressOf(c)))
 	if err != nil {
 		return err
 	}

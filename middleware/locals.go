@@ -13,7 +13,7 @@ const (
 	localRequestID = "gatecast.requestID"
 	localAddress   = "gatecast.address"
 	localSecure    = "gatecast.secure"
-	localClaims    = "gatecast.claims"
+	localBearer    = "gatecast.bearer"
 	localBudget    = "gatecast.budget"
 )
 
@@ -31,16 +31,16 @@ func AddressOf(c *fiber.Ctx) netip.Addr {
 
 // ClaimsOf are the claims of the token that the request showed, if any.
 func ClaimsOf(c *fiber.Ctx) (auth.Claims, bool) {
-	if claims := sharedClaims(c); claims != nil {
-		return *claims, true
+	if bearer := bearerOf(c); bearer != nil {
+		return bearer.Claims(), true
 	}
 	return auth.Claims{}, false
 }
 
-// sharedClaims are ClaimsOf without a copy, or nil.
-func sharedClaims(c *fiber.Ctx) *auth.Claims {
-	claims, _ := c.Locals(localClaims).(*auth.Claims)
-	return claims
+// bearerOf is who has shown a token, or nil.
+func bearerOf(c *fiber.Ctx) *auth.Bearer {
+	bearer, _ := c.Locals(localBearer).(*auth.Bearer)
+	return bearer
 }
 
 // IsSecure tells whether the client speaks https, to us or to a trusted proxy.

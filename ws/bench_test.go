@@ -82,10 +82,10 @@ func benchmarkPublish(b *testing.B, members int) {
 			b.Fatal(err)
 		}
 	}
-	p := publication{Message: benchMessage(), claims: &auth.Claims{Subject: "1", Role: auth.RoleUser}}
+	claims, p := auth.Claims{Subject: "1", Role: auth.RoleUser}, publication{Message: benchMessage()}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := h.publish(context.Background(), p, func(Receipt, error) {}); err != nil {
+		if err := h.publish(context.Background(), claims, p, func(Receipt, error) {}); err != nil {
 			b.Fatal(err)
 		}
 		for _, sh := range h.shards { // as its worker does
@@ -119,7 +119,7 @@ func benchHub(b *testing.B, log Log) *Hub {
 // benchSession has no connection: what it is sent is counted and gone.
 func benchSession(h *Hub) *Session {
 	s := newSession(h.shards[int(h.next.Add(1))%len(h.shards)], Entry{
-		Claims:  &auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
+		Bearer:  auth.NewBearer(auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 	s.conn, s.blocked = &sink{}, false

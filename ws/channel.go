@@ -67,7 +67,7 @@ func (c *channel) remove(m *member) {
 	defer c.mu.Unlock()
 	s := m.session
 	m.leave()
-	if c.crowd.exit(s.claims.Load().Subject) {
+	if c.crowd.exit(s.bearer.Load().Subject()) {
 		c.send(s.crossing(TypeUserLeft, c.name), nil)
 	}
 	s.hub().noteCrowd(c)

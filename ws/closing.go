@@ -40,7 +40,7 @@ func (s *Session) finish(code int, reason string, flush bool) {
 	if !s.queueClose(code, reason, flush) {
 		return
 	}
-	s.hub().opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.claims.Load().Subject, "code", code, "reason", reason)
+	s.hub().opts.Logger.Debug("closing a socket", "client", s.clientID, "user", s.bearer.Load().Subject(), "code", code, "reason", reason)
 }
 
 // queueClose tells whether this call was the one that finished the session.

@@ -26,7 +26,7 @@ func (s *Session) greet() bool {
 func (s *Session) turnAway(err error) {
 	told, internal := AsError(err)
 	if internal {
-		s.hub().opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.claims.Load().Subject, "error", err)
+		s.hub().opts.Logger.Error("connect hook failed", "client", s.clientID, "user", s.bearer.Load().Subject(), "error", err)
 		s.Close(CloseTryLater, told.Message)
 		return
 	}
@@ -45,8 +45,8 @@ func (s *Session) welcome() welcomeFrame {
 	o := &s.hub().opts
 	return welcomeFrame{
 		Type: TypeWelcome, Sender: s.sender(),
-		Message:     fmt.Sprintf("Welcome, %s!", s.claims.Load().Username),
-		ExpiresAt:   timestamp(s.claims.Load().ExpiresAt),
+		Message:     fmt.Sprintf("Welcome, %s!", s.Claims().Username),
+		ExpiresAt:   timestamp(s.Claims().ExpiresAt),
 		HeartbeatMs: o.PingInterval.Milliseconds(),
 		Limits: limits{
 			MessageBytes: o.MessageBytes, Subscriptions: o.Subscriptions,

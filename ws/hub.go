@@ -72,7 +72,7 @@ type Hooks struct {
 
 // Entry is what the gate found out about a connection before it let it in.
 type Entry struct {
-	Claims *auth.Claims // shared with others of the same token: nobody changes them
+	Bearer *auth.Bearer
 	// Limiter is the user's one Limiter. Its buckets are messages and bytes,
 	// in this order.
 	Limiter *ratelimit.Limiter

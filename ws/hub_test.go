@@ -54,7 +54,7 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 	server := &fasthttp.Server{KeepHijackedConns: true, Handler: func(c *fasthttp.RequestCtx) {
 		_ = upgrader.Upgrade(c, func(conn *websocket.Conn) {
 			hub.TakeOver(conn.NetConn(), ws.Entry{
-				Claims:  &auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser},
+				Bearer:  auth.NewBearer(auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser}),
 				Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 			})
 		})

@@ -105,7 +105,7 @@ func (l *lobby) join(user int) {
 	l.sinks = append(l.sinks, conn)
 	l.hub.TakeOver(conn, ws.Entry{
 		// As long as the server's own IDs.
-		Claims:  &auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser},
+		Bearer:  auth.NewBearer(auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 }

@@ -21,7 +21,7 @@ type User struct {
 
 // user is whom the session is of.
 func (s *Session) user() User {
-	claims := s.claims.Load()
+	claims := s.Claims()
 	return User{UserID: claims.Subject, Username: claims.Username}
 }
 

@@ -15,14 +15,14 @@ import (
 // of size refuse, or one of the Log's.
 func (s *Session) Publish(ctx context.Context, m Message) (Receipt, error) {
 	m.Sender = s.sender()
-	return s.hub().publishAndWait(ctx, publication{Message: m, from: s, claims: s.claims.Load()})
+	return s.hub().publishAndWait(ctx, s.Claims(), publication{Message: m, from: s})
 }
 
 // Publish sends m to everyone in its channel, from the bearer of claims, who
 // has no connection here. It is Session.Publish for REST.
 func (h *Hub) Publish(ctx context.Context, claims auth.Claims, m Message) (Receipt, error) {
 	m.Sender = Sender{UserID: claims.Subject, Username: claims.Username}
-	return h.publishAndWait(ctx, publication{Message: m, claims: &claims})
+	return h.publishAndWait(ctx, claims, publication{Message: m})
 }
 
 // MayPublish answers nil where rules let the bearer of claims publish in a
@@ -34,18 +34,17 @@ func (h *Hub) MayPublish(channel string, claims auth.Claims) error {
 // publication is a message on its way to its channel.
 type publication struct {
 	Message
-	claims *auth.Claims
-	from   *Session      // nil where it came over REST
-	began  time.Duration // on the hub's clock
+	from  *Session      // nil where it came over REST
+	began time.Duration // on the hub's clock
 }
 
-func (h *Hub) publishAndWait(ctx context.Context, p publication) (Receipt, error) {
+func (h *Hub) publishAndWait(ctx context.Context, claims auth.Claims, p publication) (Receipt, error) {
 	type outcome struct {
 		receipt Receipt
 		err     error
 	}
 	stored := make(chan outcome, 1)
-	err := h.publish(ctx, p, func(r Receipt, err error) { stored <- outcome{r, err} })
+	err := h.publish(ctx, claims, p, func(r Receipt, err error) { stored <- outcome{r, err} })
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -65,8 +64,7 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 	if err := s.answers.add(ctx); err != nil {
 		return err
 	}
-	p := publication{Message: m, from: s, claims: s.claims.Load()}
-	err := s.hub().publish(ctx, p, func(r Receipt, err error) {
+	err := s.hub().publish(ctx, s.Claims(), publication{Message: m, from: s}, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {
 		case err != nil:
@@ -86,7 +84,7 @@ func (s *Session) ack(a ackFrame) { s.push(a.frame()) }
 // publish checks the right to send, has p stored where its channel has a
 // history, calls done and hands p to the broker. done is not called where
 // publish fails.
-func (h *Hub) publish(ctx context.Context, p publication, done func(Receipt, error)) error {
+func (h *Hub) publish(ctx context.Context, claims auth.Claims, p publication, done func(Receipt, error)) error {
 	p.began = h.elapsed()
 	if p.Event == "" {
 		p.Event = DefaultEvent
@@ -94,11 +92,11 @@ func (h *Hub) publish(ctx context.Context, p publication, done func(Receipt, err
 	if err := checkMarks(p.Message); err != nil {
 		return err
 	}
-	if err := h.MayPublish(p.Channel, *p.claims); err != nil {
+	if err := h.MayPublish(p.Channel, claims); err != nil {
 		return err
 	}
 	if hook := h.opts.Hooks.Publish; hook != nil {
-		if err := hook(ctx, *p.claims, p.Message); err != nil {
+		if err := hook(ctx, claims, p.Message); err != nil {
 			return err
 		}
 	}

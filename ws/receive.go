@@ -45,7 +45,7 @@ func (s *Session) refuse(f Frame, err error) {
 	}
 	told, internal := AsError(err)
 	if internal {
-		s.hub().opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.claims.Load().Subject, "error", err)
+		s.hub().opts.Logger.Error("frame handler failed", "type", f.Type, "client", s.clientID, "user", s.bearer.Load().Subject(), "error", err)
 	}
 	s.hub().counts.refuse(told.Code)
 	s.send(errorFrame{

@@ -266,7 +266,7 @@ func (o *observer) connect() {
 	o.conn, o.pending = client, make(map[string]string)
 	w, hub := o.w, o.w.hub()
 	hub.TakeOver(server, ws.Entry{
-		Claims:  &auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser},
+		Bearer:  auth.NewBearer(auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 	w.serving.Go(func() { o.listen(client) })

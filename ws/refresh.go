@@ -8,10 +8,10 @@ import (
 	"github.com/gatecast/gatecast/auth"
 )
 
-// Verifier tells what a valid access token says; an error that wraps
+// Verifier tells whose a valid access token is; an error that wraps
 // auth.ErrInvalidToken refuses the token.
 type Verifier interface {
-	Verify(ctx context.Context, token string) (*auth.Claims, error)
+	Verify(ctx context.Context, token string) (*auth.Bearer, error)
 }
 
 // handleRefresh takes a newer token in the place of the one that let the session
@@ -31,7 +31,7 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	if s.hub().opts.Verifier == nil {
 		return invalidToken("this server takes no token on an open socket")
 	}
-	newer, err := s.hub().opts.Verifier.Verify(ctx, in.Token)
+	bearer, err := s.hub().opts.Verifier.Verify(ctx, in.Token)
 	if errors.Is(err, auth.ErrInvalidToken) {
 		return invalidToken("the token is not valid here or has expired")
 	}
@@ -41,8 +41,9 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	if err != nil {
 		return fmt.Errorf("verifying a token: %w", err)
 	}
+	newer := bearer.Claims()
 	switch current := s.Claims(); {
-	case !sameBearer(*newer, current):
+	case !sameBearer(newer, current):
 		s.Close(CloseUnauthorized, "the token is another user's, or of another session")
 		return nil
 	case newer.Role != current.Role || newer.Username != current.Username || !newer.Channels.Equal(current.Channels):
@@ -50,8 +51,8 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	case !newer.ExpiresAt.After(current.ExpiresAt):
 		return invalidToken("the token does not last longer than the one before")
 	}
-	s.claims.Store(newer)
-	if s.hub().opts.Revoked != nil && s.hub().opts.Revoked(*newer) { // after whoever revokes can see it
+	s.bearer.Store(bearer)
+	if s.hub().opts.Revoked != nil && s.hub().opts.Revoked(newer) { // after whoever revokes can see it
 		s.Close(CloseUnauthorized, ReasonEnded)
 		return nil
 	}

@@ -28,7 +28,7 @@ type Session struct {
 	limiter  *ratelimit.Limiter
 	release  func() // gives back what the gate took
 
-	claims  atomic.Pointer[auth.Claims] // replaced by the reader when the client shows a newer token
+	bearer  atomic.Pointer[auth.Bearer] // replaced by the reader when the client shows a newer token
 	heard   atomic.Int64                // when a byte last came in, on the hub's clock; written by the reader
 	busy    atomic.Bool                 // the reader is at work, and no pong can be read
 	closing atomic.Bool                 // what comes in is dropped
@@ -77,7 +77,7 @@ func newSession(sh *shard, e Entry) *Session {
 		seat:    -1,
 		blocked: true, // until there is a connection
 	}
-	s.claims.Store(e.Claims)
+	s.bearer.Store(e.Bearer)
 	return s
 }
 
@@ -97,7 +97,7 @@ func boundSendBuffer(conn net.Conn) {
 func (s *Session) ClientID() string { return s.clientID }
 
 // Claims are what the user's token says.
-func (s *Session) Claims() auth.Claims { return *s.claims.Load() }
+func (s *Session) Claims() auth.Claims { return s.bearer.Load().Claims() }
 
 // hub is where the session is.
 func (s *Session) hub() *Hub { return s.shard.hub }
@@ -125,6 +125,6 @@ func (s *Session) Reply(f Frame, frameType string, fields map[string]any) error 
 func (s *Session) send(v any) { s.push(wireFrame(wire.OpText, encode(v))) }
 
 func (s *Session) sender() Sender {
-	claims := s.claims.Load()
+	claims := s.Claims()
 	return Sender{ClientID: s.clientID, UserID: claims.Subject, Username: claims.Username}
 }

@@ -190,7 +190,7 @@ func (s *strait) heardOf(t *testing.T) (short []string) {
 // enterHub has a hub with straits take the connection over for a user.
 func (s *strait) enterHub(hub *ws.Hub, name string) {
 	hub.TakeOver(taken{strait: s}, ws.Entry{
-		Claims:  &auth.Claims{Subject: name, Username: name, Role: auth.RoleUser},
+		Bearer:  auth.NewBearer(auth.Claims{Subject: name, Username: name, Role: auth.RoleUser}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})
 }

@@ -181,7 +181,7 @@ func (s *Session) beat(now time.Duration) {
 // awaitExpiry begins to look after the token's end, of which the client is warned
 // once. A token without an end has none.
 func (s *Session) awaitExpiry() {
-	end := s.claims.Load().ExpiresAt
+	end := s.Claims().ExpiresAt
 	if end.IsZero() {
 		return
 	}
@@ -196,7 +196,7 @@ func (s *Session) awaitExpiry() {
 // expire warns the client that its token is about to end, and closes the session
 // when it has. A refresh may have come in between, or the clock was put back.
 func (s *Session) expire(now time.Duration) {
-	end := s.claims.Load().ExpiresAt
+	end := s.Claims().ExpiresAt
 	left := end.Sub(s.hub().opts.Now())
 	s.shard.mu.Lock()
 	warn := !s.pulse.warned
