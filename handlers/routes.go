@@ -61,6 +61,10 @@ type Options struct {
 // as little as it lets one say. Handlers bound what they read themselves.
 const prefetchBytes = 1
 
+// idleWorker is how long a goroutine that has served a connection waits for the
+// next one. Each keeps the stack that it once needed.
+const idleWorker = 500 * time.Millisecond
+
 // New makes the Fiber app with all routes.
 func New(o Options) *fiber.App {
 	if o.Observer == nil {
@@ -77,7 +81,7 @@ func New(o Options) *fiber.App {
 		BodyLimit:                    prefetchBytes,
 		DisablePreParseMultipartForm: true,
 	})
-	app.Server().KeepHijackedConns = true // the hub takes them over
+	app.Server().MaxIdleWorkerDuration = idleWorker
 
 	app.Use(
 		middleware.RequestID(),

@@ -16,17 +16,16 @@ import (
 // farewellTimeout bounds the close frame after a panic.
 const farewellTimeout = time.Second
 
-// socket upgrades whoever the gate let in, and gives the connection to the hub. The
-// app's server must keep hijacked connections, so that this handler can return
-// and what the request took is free again.
+// socket upgrades whoever the gate let in, and has the hub serve the connection. It
+// returns as soon as the hub can do without it, so that what the request took is
+// free again.
 func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 	return websocket.New(func(conn *websocket.Conn) {
 		admission, ok := conn.Locals(middleware.AdmissionLocal).(*middleware.Admission)
-		if !ok { // a route without the gate: nobody has been let in
-			_ = conn.Close()
-			return
+		if !ok {
+			return // a route without the gate: nobody has been let in
 		}
-		hub.TakeOver(conn.NetConn(), ws.Entry{Bearer: admission.Bearer, Limiter: admission.Limiter, Release: admission.Release})
+		hub.Serve(conn.NetConn(), ws.Entry{Bearer: admission.Bearer, Limiter: admission.Limiter, Release: admission.Release})
 	}, websocket.Config{
 		Subprotocols: []string{ws.Version},
 		// Nobody reads or writes through contrib's connection: its buffers are to be
@@ -39,7 +38,6 @@ func socket(hub *ws.Hub, logger *slog.Logger) fiber.Handler {
 				_ = conn.WriteControl(websocket.CloseMessage,
 					websocket.FormatCloseMessage(ws.CloseInternal, "something went wrong on the server"),
 					time.Now().Add(farewellTimeout))
-				_ = conn.Close()
 			}
 		},
 	})

@@ -65,7 +65,6 @@ func openDoor(t testing.TB) *door {
 		middleware.SecurityHeaders(), middleware.CORS(nil), middleware.Timeout(time.Minute))
 	app.Get("/ws", append(d.gate.Handlers(), websocket.New(d.takeOver))...)
 	app.Server().ConnState = d.gate.ConnState
-	app.Server().KeepHijackedConns = true
 	served := make(chan error, 1)
 	go func() { served <- app.Listener(d.listen) }()
 	t.Cleanup(func() {

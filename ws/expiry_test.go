@@ -56,10 +56,11 @@ func (e *expiring) connect(t *testing.T, life time.Duration) {
 	}
 	server, client := net.Pipe()
 	var running sync.WaitGroup
-	hub.TakeOver(server, ws.Entry{
+	entry := ws.Entry{
 		Bearer:  auth.NewBearer(auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser, ExpiresAt: e.end(life)}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
-	})
+	}
+	running.Go(func() { hub.Serve(server, entry) })
 	running.Go(func() { e.read(client) })
 	t.Cleanup(func() {
 		_ = client.Close()

@@ -51,9 +51,9 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 		t.Fatal(err)
 	}
 	upgrader := websocket.FastHTTPUpgrader{}
-	server := &fasthttp.Server{KeepHijackedConns: true, Handler: func(c *fasthttp.RequestCtx) {
+	server := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
 		_ = upgrader.Upgrade(c, func(conn *websocket.Conn) {
-			hub.TakeOver(conn.NetConn(), ws.Entry{
+			hub.Serve(conn.NetConn(), ws.Entry{
 				Bearer:  auth.NewBearer(auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser}),
 				Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 			})

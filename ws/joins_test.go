@@ -79,9 +79,10 @@ func BenchmarkJoins(b *testing.B) {
 
 // lobby is a hub and the connections to it.
 type lobby struct {
-	t     testing.TB
-	hub   *ws.Hub
-	sinks []*sink
+	t       testing.TB
+	hub     *ws.Hub
+	serving sync.WaitGroup
+	sinks   []*sink
 }
 
 func openLobby(t testing.TB) *lobby {
@@ -103,10 +104,12 @@ func openLobby(t testing.TB) *lobby {
 func (l *lobby) join(user int) {
 	conn := &sink{closed: make(chan struct{})}
 	l.sinks = append(l.sinks, conn)
-	l.hub.TakeOver(conn, ws.Entry{
-		// As long as the server's own IDs.
-		Bearer:  auth.NewBearer(auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser}),
-		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
+	l.serving.Go(func() {
+		l.hub.Serve(conn, ws.Entry{
+			// As long as the server's own IDs.
+			Bearer:  auth.NewBearer(auth.Claims{Subject: fmt.Sprintf("USER%022d", user), Username: fmt.Sprint("username", user), Role: auth.RoleUser}),
+			Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
+		})
 	})
 }
 
@@ -137,6 +140,7 @@ func (l *lobby) close() {
 	for _, s := range l.sinks {
 		_ = s.Close()
 	}
+	l.serving.Wait()
 	if err := l.hub.Shutdown(l.t.Context()); err != nil {
 		l.t.Error(err)
 	}

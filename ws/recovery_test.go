@@ -265,9 +265,11 @@ func (o *observer) connect() {
 	server, client := net.Pipe()
 	o.conn, o.pending = client, make(map[string]string)
 	w, hub := o.w, o.w.hub()
-	hub.TakeOver(server, ws.Entry{
-		Bearer:  auth.NewBearer(auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser}),
-		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
+	w.serving.Go(func() {
+		hub.Serve(server, ws.Entry{
+			Bearer:  auth.NewBearer(auth.Claims{Subject: o.name, Username: o.name, Role: auth.RoleUser}),
+			Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
+		})
 	})
 	w.serving.Go(func() { o.listen(client) })
 }

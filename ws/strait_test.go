@@ -20,10 +20,10 @@ import (
 type straits struct{ open sync.WaitGroup }
 
 // Take implements netpoll.Poller.
-func (p *straits) Take(conn net.Conn, _ []byte, h netpoll.Handler) (netpoll.Conn, error) {
+func (p *straits) Take(conn net.Conn, _ []byte, h netpoll.Handler) error {
 	s := conn.(taken).strait
 	p.open.Go(func() { s.serve(h) })
-	return s, nil
+	return nil
 }
 
 // Close implements netpoll.Poller.
@@ -189,7 +189,7 @@ func (s *strait) heardOf(t *testing.T) (short []string) {
 
 // enterHub has a hub with straits take the connection over for a user.
 func (s *strait) enterHub(hub *ws.Hub, name string) {
-	hub.TakeOver(taken{strait: s}, ws.Entry{
+	hub.Serve(taken{strait: s}, ws.Entry{
 		Bearer:  auth.NewBearer(auth.Claims{Subject: name, Username: name, Role: auth.RoleUser}),
 		Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 	})

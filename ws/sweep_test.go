@@ -29,7 +29,7 @@ func TestSweepIsNotPutOff(t *testing.T) {
 		}
 		enter := func(life time.Duration) *strait {
 			s := newStrait(1 << 20)
-			hub.TakeOver(taken{strait: s}, ws.Entry{
+			hub.Serve(taken{strait: s}, ws.Entry{
 				Bearer:  auth.NewBearer(auth.Claims{Subject: "1", Username: "alice", Role: auth.RoleUser, ExpiresAt: time.Now().Add(life)}),
 				Limiter: ratelimit.NewLimiter(nil, ratelimit.Rate{}, ratelimit.Rate{}),
 			})

@@ -56,7 +56,7 @@ func visit(t *testing.T, s *scene, r *rand.Rand, number uint32) {
 	id := binary.BigEndian.AppendUint32(nil, number)
 	p := &parrot{ear: newEar(t), conn: make(chan Conn, 1), id: id}
 	taken, peer := s.pair(t, s.listener)
-	c, err := s.poller.Take(taken, id, p)
+	c, err := take(s.poller, taken, id, p)
 	if err != nil {
 		t.Errorf("Take: %v", err)
 		return

@@ -2,6 +2,7 @@ package netpoll
 
 import (
 	"errors"
+	"net"
 	"sync/atomic"
 	"testing"
 )
@@ -92,5 +93,31 @@ func (e *ear) end(reason error) {
 	e.t.Helper()
 	if err := await(e.t, e.ends, "Closed"); !errors.Is(err, reason) {
 		e.t.Errorf("Closed(%v), not %v", err, reason)
+	}
+}
+
+// opening is a Handler that tells of its Conn.
+type opening struct {
+	Handler
+	conn chan Conn
+}
+
+func (o opening) Opened(c Conn) {
+	o.conn <- c
+	o.Handler.Opened(c)
+}
+
+// take has conn taken, on a goroutine that ends when Take does.
+func take(p Poller, conn net.Conn, early []byte, h Handler) (Conn, error) {
+	o, taken := opening{h, make(chan Conn, 1)}, make(chan error, 1)
+	go func() { taken <- p.Take(conn, early, o) }()
+	select {
+	case c := <-o.conn:
+		return c, nil
+	case err := <-taken:
+		if err != nil {
+			return nil, err
+		}
+		return <-o.conn, nil
 	}
 }

@@ -14,7 +14,7 @@ func TestFlushHasItsTime(t *testing.T) {
 		p := Goroutines()
 		taken, peer := net.Pipe()
 		e := newEar(t)
-		c, err := p.Take(taken, nil, e)
+		c, err := take(p, taken, nil, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestAbortDoesNotFlush(t *testing.T) {
 		p := Goroutines()
 		taken, peer := net.Pipe()
 		e := newEar(t)
-		c, err := p.Take(taken, nil, e)
+		c, err := take(p, taken, nil, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestDeadlinesEnd(t *testing.T) {
 		taken, peer := net.Pipe()
 		_ = taken.SetDeadline(time.Now().Add(time.Second))
 		e := newEar(t)
-		c, err := p.Take(taken, nil, e)
+		c, err := take(p, taken, nil, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestWriteFails(t *testing.T) {
 		p := Goroutines()
 		taken, _ := net.Pipe()
 		e := newEar(t)
-		c, err := p.Take(broken{taken}, nil, e)
+		c, err := take(p, broken{taken}, nil, e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -234,7 +234,7 @@ func TestPollerClose(t *testing.T) {
 		for refused := false; !refused; { // the other goroutine may not have got there
 			taken, peer := s.pair(t, s.listener)
 			late := newEar(t)
-			other, err := s.poller.Take(taken, nil, late)
+			other, err := take(s.poller, taken, nil, late)
 			if refused = err != nil; !refused {
 				other.Close(true)
 				late.end(net.ErrClosed)

@@ -11,10 +11,11 @@ import "net"
 // Poller takes connections over. It is safe for concurrent use.
 type Poller interface {
 	// Take makes conn the Poller's own: nobody else reads, writes or closes it
-	// any more, whatever Take answers. early is what was read from it already;
-	// h gets it first. Deadlines that were set end. On an error conn is closed, and
-	// h hears nothing. Otherwise h may be called before Take has returned.
-	Take(conn net.Conn, early []byte, h Handler) (Conn, error)
+	// until Take returns. That is at once where its descriptor can be duplicated,
+	// and then conn itself is closed, and at the connection's end otherwise. early is
+	// what was read from it already; h gets it first. Deadlines that were set end.
+	// On an error conn is closed, and h has heard nothing.
+	Take(conn net.Conn, early []byte, h Handler) error
 	// Close waits until every connection has ended and its Handler's Closed has
 	// returned; whoever calls it closes them before, and does not call it from a
 	// Handler. Nothing is taken any more: Take answers net.ErrClosed.

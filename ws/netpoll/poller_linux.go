@@ -51,7 +51,7 @@ func New() (Poller, error) {
 }
 
 // Take implements Poller.
-func (p *poller) Take(nc net.Conn, early []byte, h Handler) (Conn, error) {
+func (p *poller) Take(nc net.Conn, early []byte, h Handler) error {
 	plain, ok := nc.(syscall.Conn)
 	if !ok {
 		return p.others.Take(nc, early, h)
@@ -59,21 +59,21 @@ func (p *poller) Take(nc net.Conn, early []byte, h Handler) (Conn, error) {
 	fd, err := duplicate(plain)
 	_ = nc.Close() // ends Go's own polling of the socket, which stays open
 	if err != nil {
-		return nil, takeError(err)
+		return takeError(err)
 	}
 	if err := p.gate.enter(); err != nil {
 		_ = unix.Close(fd)
-		return nil, err
+		return err
 	}
 	c := newConn(p, fd, h)
 	p.table.put(fd, c) // before its first event
 	if err := p.readers[fd%len(p.readers)].add(fd); err != nil {
 		c.shut()
 		p.gate.leave()
-		return nil, takeError(err)
+		return takeError(err)
 	}
 	p.workers.do(job{conn: c, opening: true, early: early})
-	return c, nil
+	return nil
 }
 
 // Close implements Poller.

@@ -54,7 +54,7 @@ func TestIdleCostsLittle(t *testing.T) {
 	heap, resident := heapBytes(), residentBytes(t)
 	for range connections {
 		taken, peer := bareConn(t)
-		c, err := p.Take(taken, nil, deaf{})
+		c, err := take(p, taken, nil, deaf{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: limit.Max}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.poller.Take(taken, nil, e)
+	_, err := take(s.poller, taken, nil, e)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func newScene(t testing.TB, w world) *scene {
 func (s *scene) connect(t testing.TB, h Handler, early string) (Conn, net.Conn) {
 	t.Helper()
 	taken, peer := s.pair(t, s.listener)
-	c, err := s.poller.Take(taken, []byte(early), h)
+	c, err := take(s.poller, taken, []byte(early), h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// TakeOver makes a connection that has been upgraded a session of the hub's, and
-// returns at once; Entry.Release tells when it has ended. conn is the hub's from
-// here on, and so is what it wraps: the caller must neither use nor close it.
-func (h *Hub) TakeOver(conn net.Conn, entry Entry) {
+// Serve runs a session on a connection that has been upgraded. It returns as
+// soon as the caller may give conn away: at once where the connection's descriptor
+// can be duplicated, as a plain socket's can on Linux, and at the session's end
+// otherwise. Until then conn is the hub's, and afterwards it is closed.
+func (h *Hub) Serve(conn net.Conn, entry Entry) {
 	early, err := drain(conn)
 	conn = rawConn(conn)
 	s := newSession(h.shards[h.next.Add(1)%uint64(len(h.shards))], entry)
@@ -26,7 +27,7 @@ func (h *Hub) TakeOver(conn net.Conn, entry Entry) {
 		h.turnAway(conn, code, reason)
 		return
 	}
-	if _, err := h.opts.Poller.Take(conn, early, (*line)(s)); err != nil {
+	if err := h.opts.Poller.Take(conn, early, (*line)(s)); err != nil {
 		h.opts.Logger.Error("a connection could not be taken over", "client", s.clientID, "error", err)
 		h.remove(s)
 	}
