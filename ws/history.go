@@ -86,8 +86,8 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	if err != nil {
 		return err
 	}
-	head := encode(historyFrame{Type: TypeHistory, ID: f.ID, Channel: q.Channel, More: page.More})
-	s.push(wireFrame(wire.OpText, withMessages(head, page.Messages)))
+	b := openFrame(historyFrame{Type: TypeHistory, ID: f.ID, Channel: q.Channel, More: page.More}, sizeOf(page.Messages)+1)
+	s.push(seal(wire.OpText, append(appendMessageList(b, page.Messages), '}')))
 	return nil
 }
 

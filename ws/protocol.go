@@ -231,28 +231,26 @@ func appendDigits(b []byte, n, digits int) []byte {
 	return b
 }
 
-// with puts encoded JSON into an encoded frame as its last member, untouched.
-func with(frame []byte, name string, value []byte) []byte {
-	whole := make([]byte, 0, len(frame)+len(name)+len(value)+4)
-	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
-	whole = append(whole, ',', '"')
-	whole = append(whole, name...)
-	whole = append(whole, '"', ':')
-	whole = append(whole, value...)
-	return append(whole, '}')
+// openFrame is v's text frame without its end, for members to be appended that
+// are JSON already, of about so many bytes. seal ends it, behind the closing brace.
+func openFrame(v any, bytes int) []byte {
+	encoded := encode(v)
+	b := make([]byte, headRoom, headRoom+len(encoded)+bytes)
+	return append(b, encoded[:len(encoded)-1]...)
 }
 
-// withMessages puts messages into an encoded frame as its last member,
-// untouched.
-func withMessages(frame []byte, messages []Message) []byte {
-	size := 0
+// appendMessageList appends messages as the member of that name.
+func appendMessageList(b []byte, messages []Message) []byte {
+	return AppendMessages(append(b, `,"messages":`...), messages)
+}
+
+// sizeOf is about what messages take as such a member.
+func sizeOf(messages []Message) int {
+	size := len(`,"messages":[]`)
 	for i := range messages {
 		size += messages[i].size() + 1
 	}
-	whole := make([]byte, 0, len(frame)+size)
-	whole = append(whole, frame[:len(frame)-1]...) // without the closing brace
-	whole = append(whole, `,"messages":`...)
-	return append(AppendMessages(whole, messages), '}')
+	return size
 }
 
 // AppendMessages appends messages as a JSON array, as every list of them is.

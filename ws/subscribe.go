@@ -127,14 +127,19 @@ func (s *Session) subscribed(c *channel, in subscription, from beginning) []byte
 	if c.keeps && s.may(ActionRead, c.name) { // who cannot come back for more is not told where it is
 		frame.Position = &from.Position
 	}
-	encoded := encode(frame)
+	var presence []byte
 	if s.may(ActionPresence, c.name) {
-		encoded = with(encoded, "presence", c.crowd.first())
+		presence = c.crowd.first()
+	}
+	const presenceName = `,"presence":`
+	b := openFrame(frame, len(presenceName)+len(presence)+sizeOf(from.messages)+1)
+	if presence != nil {
+		b = append(append(b, presenceName...), presence...)
 	}
 	if in.Since != nil || in.Last != nil {
-		encoded = withMessages(encoded, from.messages)
+		b = appendMessageList(b, from.messages)
 	}
-	return wireFrame(wire.OpText, encoded)
+	return seal(wire.OpText, append(b, '}'))
 }
 
 func (s *Session) may(action Action, channel string) bool {
