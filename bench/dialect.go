@@ -84,12 +84,16 @@ func hasPrefix(b []byte, prefix string) bool {
 // inChannelOf puts a channel's name into a text of the dialect.
 func inChannelOf(text, channel string) string { return strings.ReplaceAll(text, "{channel}", channel) }
 
+// asBrowsers are headers that browsers send, and that servers may keep.
+const asBrowsers = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n" +
+	"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\nCache-Control: no-cache\r\nPragma: no-cache\r\n"
+
 // request is the handshake of a client. The key is the example of RFC 6455, 1.3;
 // nothing here looks at the answer to it.
 func (d *dialect) request(addr, channel, token string) []byte {
 	var b bytes.Buffer
-	b.WriteString("GET " + inChannelOf(d.path, channel) + " HTTP/1.1\r\nHost: " + addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+	b.WriteString("GET " + inChannelOf(d.path, channel) + " HTTP/1.1\r\nHost: " + addr + "\r\nOrigin: http://" + addr + "\r\n" + asBrowsers +
+		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
 	if token != "" {
 		b.WriteString("Authorization: Bearer " + token + "\r\n")
 	}

@@ -15,14 +15,12 @@ const (
 )
 
 func idleRows(o options) []measurement {
-	return perServer(o, inLobby, o.clientsOr(idleClients), func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
-		return b.idle(ctx, t, clients)
-	})
+	return perServer(o, inLobby, o.clientsOr(idleClients), idle)
 }
 
 // idle measures by how much a server's memory grows, and then what clients that
 // do nothing cost.
-func (b *bench) idle(ctx context.Context, t *target, clients int) ([]metric, error) {
+func idle(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
 	var before, after memory
 	var entering time.Duration
 	script := &idling{dialect: t.dialect}

@@ -16,20 +16,13 @@ const (
 	joinsAtOnce = 256
 )
 
-// joinsRows are on this server alone: peers on bare libraries tell nobody who
-// joins.
+// joinsRows have no peers: on bare libraries nobody is told who joins.
 func joinsRows(o options) []measurement {
-	var rows []measurement
-	for _, n := range o.clientsOr(500, 1000, 2000, 5000) {
-		rows = append(rows, onGatecast(atDoor, n, func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
-			return b.joins(ctx, t, clients)
-		}))
-	}
-	return rows
+	return alone(o, atDoor, o.clientsOr(500, 1000, 2000, 5000), joins)
 }
 
 // joins has all clients, each of a user of its own, join one channel at once.
-func (b *bench) joins(ctx context.Context, t *target, clients int) ([]metric, error) {
+func joins(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
 	script := &joining{dialect: t.dialect, subscribe: appendFrame(nil, opText, []byte(`{"type":"subscribe","id":1,"channel":"lobby"}`))}
 	var frames, bytes float64
 	result, err := b.onStage(ctx, t, cast{clients: clients}, script, func(st *stage) (load, error) {

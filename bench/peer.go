@@ -17,9 +17,10 @@ var errNoPeer = errors.New("this peer cannot be had here")
 // buildPatience bounds the fetching and building of a peer.
 const buildPatience = 10 * time.Minute
 
-// peer is another server that does the same work. Its program is in bench/peers.
+// peer is another server that does the same work.
 type peer struct {
 	name    string
+	program string // its folder in bench/peers
 	dialect func(in entrance) dialect
 	// build puts the program, whose source is in one folder, into another one.
 	build func(ctx context.Context, source, dir string) error
@@ -28,10 +29,12 @@ type peer struct {
 
 func peers() []peer {
 	return []peer{
-		{"centrifuge", centrifugeDialect, buildGo, startGo},
-		{"gws", plainDialect, buildGo, startGo},
-		{"contrib", plainDialect, buildGo, startGo},
-		{"node-ws", plainDialect, buildNode, startNode},
+		{"centrifuge", "centrifuge", centrifugeDialect, buildGo, startGo()},
+		// The same, which waits for more to write together.
+		{"centrifuge-5ms", "centrifuge", centrifugeDialect, buildGo, startGo("-write-delay=5ms")},
+		{"gws", "gws", plainDialect, buildGo, startGo()},
+		{"contrib", "contrib", plainDialect, buildGo, startGo()},
+		{"node-ws", "node-ws", plainDialect, buildNode, startNode},
 	}
 }
 
@@ -60,7 +63,7 @@ func (b *bench) peer(ctx context.Context, name string, in entrance) (*target, er
 
 // buildPeer builds in a folder that gets its name when all is in it.
 func (b *bench) buildPeer(ctx context.Context, p peer) (dir string, err error) {
-	dir = filepath.Join(b.peerDir, p.name)
+	dir = filepath.Join(b.peerDir, p.program)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
@@ -76,10 +79,10 @@ func (b *bench) buildPeer(ctx context.Context, p peer) (dir string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	fmt.Fprintln(b.progress, "building", p.name)
+	fmt.Fprintln(b.progress, "building", p.program)
 	ctx, cancel := context.WithTimeout(ctx, buildPatience)
 	defer cancel()
-	if err := p.build(ctx, filepath.Join(root, "bench", "peers", p.name), unfinished); err != nil {
+	if err := p.build(ctx, filepath.Join(root, "bench", "peers", p.program), unfinished); err != nil {
 		return "", fmt.Errorf("%w: %w", errNoPeer, err)
 	}
 	return dir, os.Rename(unfinished, dir)
@@ -89,7 +92,9 @@ func buildGo(ctx context.Context, source, dir string) error {
 	return runIn(ctx, source, "go", "build", "-o", filepath.Join(dir, "peer"), ".")
 }
 
-func startGo(dir string) *exec.Cmd { return exec.Command(filepath.Join(dir, "peer")) }
+func startGo(args ...string) func(dir string) *exec.Cmd {
+	return func(dir string) *exec.Cmd { return exec.Command(filepath.Join(dir, "peer"), args...) }
+}
 
 func buildNode(ctx context.Context, source, dir string) error {
 	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {

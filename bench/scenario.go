@@ -75,7 +75,7 @@ func perDatabase(o options, clients []int, run func(ctx context.Context, b *benc
 }
 
 // perServer measures this server and the peers, by turns.
-func perServer(o options, in entrance, clients []int, run func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error)) []measurement {
+func perServer(o options, in entrance, clients []int, run onServer) []measurement {
 	var rows []measurement
 	for _, n := range clients {
 		rows = append(rows, onGatecast(in, n, run))
@@ -92,8 +92,17 @@ func perServer(o options, in entrance, clients []int, run func(ctx context.Conte
 	return rows
 }
 
+// onServer measures a server under a number of clients.
+type onServer func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error)
+
+// alone measures this server without peers.
+func alone(o options, in entrance, clients []int, run onServer) []measurement {
+	o.peers = nil
+	return perServer(o, in, clients, run)
+}
+
 // onGatecast measures this server, with an empty database.
-func onGatecast(in entrance, clients int, run func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error)) measurement {
+func onGatecast(in entrance, clients int, run onServer) measurement {
 	return measurement{gatecast, clients, func(ctx context.Context, b *bench) (metrics []metric, err error) {
 		d, err := b.newDatabase(ctx, driverSQLite)
 		if err != nil {

@@ -20,18 +20,12 @@ const (
 
 // stalledRows have no peers: those that drop nobody grow until they are ended.
 func stalledRows(o options) []measurement {
-	var rows []measurement
-	for _, n := range o.clientsOr(stalledClients) {
-		rows = append(rows, onGatecast(inChannel, n, func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
-			return b.stalled(ctx, t, clients)
-		}))
-	}
-	return rows
+	return alone(o, inChannel, o.clientsOr(stalledClients), stalled)
 }
 
 // stalled puts a full load on one channel, and has some of its members stop
 // reading at the beginning of it.
-func (b *bench) stalled(ctx context.Context, t *target, clients int) ([]metric, error) {
+func stalled(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
 	f := fanoutLoad{size: 128, window: 64}.with(b.opts, clients)
 	f.channels = 1
 	if clients < oneIn {
@@ -41,7 +35,7 @@ func (b *bench) stalled(ctx context.Context, t *target, clients int) ([]metric, 
 	who := f.cast()
 	who.tiny = stalls
 	result, err := b.onStage(ctx, t, who, script, func(st *stage) (load, error) {
-		script.enter(st)
+		script.assign(st)
 		if err := b.warmUp(ctx, st, &script.latencies); err != nil {
 			return load{}, err
 		}

@@ -9,14 +9,12 @@ import (
 const stormClients = 10_000
 
 func stormRows(o options) []measurement {
-	return perServer(o, atDoor, o.clientsOr(stormClients), func(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
-		return b.storm(ctx, t, clients)
-	})
+	return perServer(o, atDoor, o.clientsOr(stormClients), storm)
 }
 
 // storm has all clients connect as fast as they are let in, with tokens that the
 // server has not seen, and then once more with the same ones.
-func (b *bench) storm(ctx context.Context, t *target, clients int) ([]metric, error) {
+func storm(ctx context.Context, b *bench, t *target, clients int) ([]metric, error) {
 	var again load
 	first, err := b.onStage(ctx, t, cast{clients: clients, channel: liveChannelOfAll}, &idling{t.dialect}, func(st *stage) (load, error) {
 		files, err := st.server.files()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"net"
 	"net/http"
 	"time"
@@ -14,8 +15,10 @@ import (
 )
 
 func main() {
+	delay := flag.Duration("write-delay", 0, "how long a client's messages wait for others to be written with")
+	flag.Parse()
 	peer.Main(func(listener net.Listener) error {
-		node, err := newNode()
+		node, err := newNode(*delay)
 		if err != nil {
 			return err
 		}
@@ -31,14 +34,18 @@ func main() {
 	})
 }
 
-func newNode() (*centrifuge.Node, error) {
+func newNode(delay time.Duration) (*centrifuge.Node, error) {
 	// A client that is behind is not dropped under the loads of the bench.
 	node, err := centrifuge.New(centrifuge.Config{ClientQueueMaxSize: 8 << 20})
 	if err != nil {
 		return nil, err
 	}
 	node.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
-		return centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{UserID: "user"}}, nil
+		reply := centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{UserID: "user"}, WriteDelay: delay}
+		if delay > 0 {
+			reply.MaxMessagesInFrame = -1 // as many as there are
+		}
+		return reply, nil
 	})
 	node.OnConnect(func(client *centrifuge.Client) {
 		client.OnSubscribe(func(_ centrifuge.SubscribeEvent, reply centrifuge.SubscribeCallback) {
