@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +44,29 @@ func TestScenarios(t *testing.T) {
 		for _, driver := range []string{driverSQLite, driverPostgres} {
 			t.Run(s.name+"/"+driver, func(t *testing.T) { testOnDatabase(t, s, driver, short) })
 		}
+	}
+	t.Run("without a peer", func(t *testing.T) { testWithoutPeer(t, short) })
+}
+
+// A peer that cannot be had is told loudly, and the rest is measured all the
+// same.
+func testWithoutPeer(t *testing.T, args []string) {
+	goProgram, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir()
+	if err := os.Symlink(goProgram, filepath.Join(path, "go")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", path) // npm is not there
+	s, _ := find("fanout")
+	rows, progress := runShort(t, s, append(args, "-peer-dir", t.TempDir(), "-peers", "node-ws", "-rounds", "2"))
+	if len(rows) != 1 || rows[0]["server"] != gatecast {
+		t.Errorf("rows are %v", rows)
+	}
+	if strings.Count(progress, "SKIPPED: fanout node-ws: ") != 1 {
+		t.Error(progress)
 	}
 }
 
