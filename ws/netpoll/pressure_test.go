@@ -3,6 +3,8 @@ package netpoll
 import (
 	"bytes"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -78,5 +80,36 @@ func TestHeldUpLosesNothing(t *testing.T) {
 			t.Error("something else was received")
 		}
 		await(t, e.ends, "Closed")
+	})
+}
+
+// However many are held up at once, each has its turn. On one processor many
+// come before the first of them is looked at.
+func TestAllAreHeldUpAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	everywhere(t, func(t *testing.T, s *scene) {
+		const connections = 50
+		var pairs [connections][2]net.Conn
+		for i := range pairs {
+			pairs[i][0], pairs[i][1] = s.pair(t, s.listener)
+		}
+		var opening sync.WaitGroup
+		opening.Add(connections)
+		for _, pair := range pairs {
+			e := newEar(t)
+			e.opened = func() {
+				opening.Done()
+				opening.Wait()
+			}
+			c, err := take(s.poller, pair[0], nil, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				await(t, e.opens, "Opened")
+				c.Close(true)
+				_ = pair[1].Close()
+			})
+		}
 	})
 }
