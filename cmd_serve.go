@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -26,7 +25,7 @@ import (
 
 // serve builds the server, serves until ctx ends, and drains.
 func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
-	tuneCollector()
+	defer tuneCollector()()
 	logger := newLogger(c.Log, stdout)
 	room, err := newCapacity(c.Limits.Connections, descriptorLimit())
 	if err != nil {
@@ -81,18 +80,6 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 		return err
 	}
 	return nil
-}
-
-// collectorPercent is how much the heap may grow before garbage is collected, in
-// percent of what is in use. Go's own default is 100, which is twice the memory for each
-// idle connection; what the server does at full load makes little garbage.
-const collectorPercent = 50
-
-// tuneCollector leaves it to the operator where GOGC is set.
-func tuneCollector() {
-	if _, given := os.LookupEnv("GOGC"); !given {
-		debug.SetGCPercent(collectorPercent)
-	}
 }
 
 // instance is a wired server.

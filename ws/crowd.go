@@ -14,7 +14,7 @@ const (
 	detailDefault = 200
 	// crowdPage is how many users a list names, unless it is asked for more, once
 	// a channel sends summaries: everyone who joins is sent one.
-	crowdPage = 50
+	crowdPage = 20
 	// summaryNames is how many who came, and how many who went, a summary names:
 	// some 4 KB each at most, once a second for every member.
 	summaryNames = 50

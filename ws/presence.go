@@ -30,7 +30,7 @@ type PresenceQuery struct {
 	Channel string `json:"channel"`
 	After   string `json:"after"` // Next of the page before; empty for the first page
 	// Limit is how many are named, Options.DetailMax at most. Where it is nil all
-	// are, or 50 where the channel has more users than that.
+	// are, or 20 where the channel has more users than that.
 	Limit *int `json:"limit"`
 }
 
