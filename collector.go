@@ -13,11 +13,11 @@ const (
 	collectorLook = 100 * time.Millisecond
 	// calmRate is what may be allocated in a second, in bytes, for the heap to be
 	// kept small: collecting so often then takes some 4 % of a processor.
-	calmRate = 8 << 20
+	calmRate = 4 << 20
 	// calmPercent and busyPercent are how much the heap may grow before it is
 	// collected, in percent of what is in use (GOGC).
-	calmPercent = 20
-	busyPercent = 100
+	calmPercent = 10
+	busyPercent = 75
 )
 
 // tuneCollector keeps the heap small while little is allocated, which is when

@@ -10,6 +10,9 @@ const (
 	// settling is how long after the last client memory is looked at. Nothing is made
 	// to collect its garbage meanwhile.
 	settling = time.Second
+	// idleAtOnce is how many come in at the same time. What more leave behind them
+	// is garbage of their handshakes, which is storm's matter.
+	idleAtOnce = 16
 	// connectionKB is the metric of what a connection takes.
 	connectionKB = "connectionKB"
 )
@@ -29,6 +32,7 @@ func idle(ctx context.Context, b *bench, t *target, clients int) ([]metric, erro
 		if before, err = st.server.memory(); err != nil {
 			return result, err
 		}
+		st.loop.atOnce = idleAtOnce
 		start := time.Now()
 		if err := st.loop.enter(ctx, st.clients); err != nil {
 			return result, err

@@ -30,9 +30,9 @@ type actor interface {
 }
 
 const (
-	// atOnce is how many clients are on their way in at the same time. It is far
-	// below a server's backlog.
-	atOnce = 256
+	// stormAtOnce is how many clients are on their way in at the same time, where a
+	// scenario does not say. It is far below a server's backlog.
+	stormAtOnce = 256
 	// longTick is how long a loop waits where nobody waits for it.
 	longTick = 100 * time.Millisecond
 )
@@ -48,6 +48,7 @@ type loop struct {
 	// set before it runs
 	tick     time.Duration // how long it waits before it has the script act
 	entering *latencies    // how long it takes clients to get in; nil is not asked
+	atOnce   int           // how many are on their way in at the same time
 
 	poller *poller
 	byFD   []*client
@@ -64,7 +65,7 @@ func newLoop(addr string, d dialect, s script) (*loop, error) {
 		return nil, err
 	}
 	p, err := newPoller()
-	return &loop{addr: to, dialect: d, script: s, tick: longTick, poller: p, buffer: make([]byte, 256<<10)}, err
+	return &loop{addr: to, dialect: d, script: s, tick: longTick, atOnce: stormAtOnce, poller: p, buffer: make([]byte, 256<<10)}, err
 }
 
 // close hangs up on everyone.
@@ -88,7 +89,7 @@ func (l *loop) enter(ctx context.Context, clients []*client) error {
 	defer runtime.UnlockOSThread()
 	opened, before, progress := 0, l.inside, time.Now()
 	for inside := 0; inside < len(clients); {
-		for opened < len(clients) && opened-inside < atOnce {
+		for opened < len(clients) && opened-inside < l.atOnce {
 			if err := l.open(clients[opened]); err != nil {
 				return fmt.Errorf("client %d: %w", clients[opened].number, err)
 			}

@@ -45,10 +45,7 @@ func (s *Session) admit(t FrameType, size int) error {
 
 // violate counts a refusal and closes a session that keeps on.
 func (s *Session) violate() {
-	if s.violations == nil {
-		s.violations = &violations{limit: s.hub().opts.Violations}
-	}
-	if s.violations.add(s.hub().opts.Now()) {
+	if s.seldom().violations.add(s.hub().opts.Now()) {
 		s.Close(CloseOverLimit, "kept sending over the limit")
 	}
 }

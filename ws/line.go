@@ -58,8 +58,8 @@ func (l *line) Closed(error) {
 		}
 	})
 	s.leaveAll()
-	if s.replays != nil {
-		s.replays.worker.Wait()
+	if s.rare != nil {
+		s.rare.replays.worker.Wait()
 	}
 	s.hub().remove(s)
 }

@@ -46,7 +46,7 @@ func (m *Message) frame() []byte {
 }
 
 // headBytes is what a message takes beside its texts and its data, but for escapes.
-const headBytes = 144
+const headBytes = 168
 
 // size is about what m takes as JSON.
 func (m *Message) size() int {

@@ -19,10 +19,7 @@ type replays struct {
 
 // follow has m brought up to its channel. The reader calls it.
 func (s *Session) follow(m *member) {
-	if s.replays == nil {
-		s.replays = &replays{}
-	}
-	r := s.replays
+	r := &s.seldom().replays
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.Contains(r.waiting, m) {
@@ -30,7 +27,7 @@ func (s *Session) follow(m *member) {
 	}
 	if !r.running {
 		r.running = true
-		r.worker.Go(s.replayAll)
+		r.worker.Go(func() { s.replayAll(r) })
 	}
 }
 
@@ -47,8 +44,8 @@ func (r *replays) next() *member {
 	return m
 }
 
-func (s *Session) replayAll() {
-	for m := s.replays.next(); m != nil; m = s.replays.next() {
+func (s *Session) replayAll(r *replays) {
+	for m := r.next(); m != nil; m = r.next() {
 		if err := s.replay(s.lifetime(), m); err != nil && s.lifetime().Err() == nil && !errors.Is(err, errFinished) {
 			s.hub().opts.Logger.Error("a replay failed", "channel", m.channel.name, "client", s.clientID, "error", err)
 			s.Close(CloseTryLater, "missed messages cannot be read now") // and its since brings them later

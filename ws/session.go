@@ -35,12 +35,11 @@ type Session struct {
 	answers answers                     // that publishes still wait for
 
 	// owned by the reader
-	in         *inbox      // nil where no message has begun
-	replays    *replays    // of members that are behind; nil before there was one
-	violations *violations // nil before there was one
-	dropped    int32       // bytes that came behind our own close
-	deaf       bool        // nothing more is understood of what comes
-	welcomed   bool        // the Connect hook let it in
+	in       *inbox // nil where no message has begun
+	rare     *rare  // nil before something of it was needed
+	dropped  int32  // bytes that came behind our own close
+	deaf     bool   // nothing more is understood of what comes
+	welcomed bool   // the Connect hook let it in
 
 	// changed by the reader under the shard's mu: either is enough to read it
 	members []*member
@@ -66,6 +65,20 @@ type Session struct {
 	room     chan struct{} // closed when there is more room in out; nil while nobody waits
 	stalled  time.Duration // when it has been blocked for too long
 	pulse    pulse
+}
+
+// rare is what few sessions have.
+type rare struct {
+	replays    replays // of members that are behind
+	violations violations
+}
+
+// seldom makes rare where it is not there yet. The reader calls it.
+func (s *Session) seldom() *rare {
+	if s.rare == nil {
+		s.rare = &rare{violations: violations{limit: s.hub().opts.Violations}}
+	}
+	return s.rare
 }
 
 func newSession(sh *shard, e Entry) *Session {
