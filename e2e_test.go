@@ -22,12 +22,15 @@ import (
 	"github.com/gatecast/gatecast/auth"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// fasthttp's clock lives as long as the process, its cleaner sleeps on a
-		// little after a stop.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, lasting()...) }
+
+// lasting are goroutines that are no leak: fasthttp's clock lives as long as the
+// process, its cleaner sleeps on a little after a stop.
+func lasting() []goleak.Option {
+	return []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	}
 }
 
 // patience bounds every wait of these tests.
