@@ -49,6 +49,7 @@ type job struct {
 	bytes   []byte
 	n       int32 // of them that were written
 	own     bool
+	last    bool // the close frame is in bytes
 	failed  bool
 }
 
@@ -146,7 +147,7 @@ func (sh *shard) gather() {
 	for i := range sh.jobs {
 		if j := &sh.jobs[i]; j.bytes == nil {
 			j.bytes = j.session.takeOut()
-			j.own = true
+			j.own, j.last = true, j.session.finished
 		}
 	}
 }
@@ -222,7 +223,7 @@ func (sh *shard) settle(j *job) {
 func (sh *shard) leave(s *Session, j *job) {
 	s.partial = int32(remainder(j.bytes, int(s.partial), int(j.n)))
 	rest := j.bytes[j.n:]
-	if s.abrupt { // nothing but the frame that has begun goes before the close frame
+	if s.abrupt && !j.last { // nothing but the frame that has begun goes before the close frame
 		rest = rest[:s.partial]
 	}
 	if !s.putBack(rest) {
