@@ -138,13 +138,17 @@ func (s *strait) duringNextWrite(then func()) {
 	s.writing = then
 }
 
-// say sends text as a client, and returns when it has been handled.
-func (s *strait) say(text string) {
-	frame := wire.MustCompileFrame(wire.MaskFrame(wire.NewTextFrame([]byte(text))))
+// say sends text as a client, and returns when it has been handled, or cannot be
+// any more.
+func (s *strait) say(text string) (handled bool) { return s.sayFrame(wire.NewTextFrame([]byte(text))) }
+
+func (s *strait) sayFrame(frame wire.Frame) (handled bool) {
 	select {
-	case s.says <- frame:
+	case s.says <- wire.MustCompileFrame(wire.MaskFrame(frame)):
 		<-s.heard
+		return true
 	case <-s.ended:
+		return false
 	}
 }
 
