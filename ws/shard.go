@@ -56,7 +56,7 @@ type job struct {
 // maxSpare bounds the buffers that a shard keeps between rounds, in bytes of all
 // and of each.
 const (
-	maxSpare    = 2 << 20
+	maxSpare    = 1 << 20
 	maxSpareOne = 64 << 10
 )
 
