@@ -50,7 +50,7 @@ func (s *Session) queueClose(code int, reason string, flush bool) bool {
 	if s.finished || s.over {
 		return false
 	}
-	if !flush || !s.settleAll() {
+	if !flush || s.abrupt || !s.settleAll() {
 		s.abrupt = true
 		s.dropUnbegun()
 	}

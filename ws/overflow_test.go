@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +36,12 @@ func narrowHub(t *testing.T) *ws.Hub {
 // publishTo publishes a message of some 400 bytes with a key.
 func publishTo(t *testing.T, hub *ws.Hub, key string) {
 	t.Helper()
-	m := ws.Message{Channel: "room:1", Key: key, Data: fmt.Appendf(nil, "%q", strings.Repeat("x", 250))}
+	publishSized(t, hub, key, 250)
+}
+
+func publishSized(t *testing.T, hub *ws.Hub, key string, size int) {
+	t.Helper()
+	m := ws.Message{Channel: "room:1", Key: key, Data: fmt.Appendf(nil, "%q", strings.Repeat("x", size))}
 	if _, err := hub.Publish(context.Background(), auth.Claims{Subject: "rest", Role: auth.RoleUser}, m); err != nil {
 		t.Error(err)
 	}
@@ -114,6 +120,54 @@ func TestOverflowCutsNoFrameL8(t *testing.T) {
 			})
 		})
 	}
+}
+
+// L8: where a queue has run over, nothing that came behind the gap goes out, also
+// when the session is closed for another reason just then: the client would ask
+// for what follows the last message that it has seen.
+func TestOverflowLeavesNoGapL8(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := narrowHub(t)
+		s := joinNarrow(hub)
+		before := len(s.heardOf(t))
+		s.give(100)
+		crowd := inShardOf(hub)
+		bob := crowd[len(crowd)-1]
+		bob.say(`{"type":"subscribe","channel":"room:1"}`)
+		synctest.Wait()
+		publishTo(t, hub, "1")
+		synctest.Wait() // it waits
+		bob.duringNextWrite(func() {
+			publishSized(t, hub, "3", 1)
+			hub.CloseSessions(func(c auth.Claims) bool { return c.Subject == "alice" }, 4000, "so long")
+		})
+		publishSized(t, hub, "2", 500) // there is no room for it
+		synctest.Wait()
+		s.give(1 << 20)
+		time.Sleep(time.Minute)
+		if got, want := s.heardOf(t)[before:], []string{"user_joined", "4000"}; !slices.Equal(got, want) {
+			t.Errorf("the client got %v, want %v", got, want)
+		}
+		s.Close(true)
+		for _, other := range crowd {
+			other.Close(true)
+		}
+		if err := hub.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// inShardOf has others connect until one shares its shard with who was the last
+// before them. A hub has as many shards as Go has processors, and fills them in
+// turn.
+func inShardOf(hub *ws.Hub) (others []*strait) {
+	for range runtime.GOMAXPROCS(0) {
+		s := newStrait(1 << 20)
+		s.enterHub(hub, "bob")
+		others = append(others, s)
+	}
+	return others
 }
 
 // A goodbye lets go out what waits, also where that is much.

@@ -56,7 +56,7 @@ type Session struct {
 	blocked  bool          // the kernel has no room
 	vacant   bool          // it has told that there is room since the round began
 	finished bool          // a close frame is the last one in out; nothing comes behind it
-	abrupt   bool          // and nothing is flushed before it
+	abrupt   bool          // nothing is flushed before the close frame: something is missing, or nobody would read it
 	bye      bool          // the peer has said goodbye: the connection ends when all is written
 	half     bool          // our side of the connection ends when all is written
 	over     bool          // its end has begun: nothing is waited for any more

@@ -159,7 +159,7 @@ func (sh *shard) assign(s *Session, fresh []byte) {
 	case s.finished:
 	case s.blocked:
 		if !s.append(fresh) {
-			sh.tooSlow = append(sh.tooSlow, s)
+			sh.giveUp(s)
 		}
 	default:
 		j, isNew := sh.jobOf(s)
@@ -172,9 +172,17 @@ func (sh *shard) assign(s *Session, fresh []byte) {
 			j.bytes = nil
 		}
 		if !s.append(fresh) {
-			sh.tooSlow = append(sh.tooSlow, s)
+			sh.giveUp(s)
 		}
 	}
+}
+
+// giveUp is for a session that something was dropped for. It is closed at the end
+// of the round. Whoever closes it before that must not flush what has come behind
+// the gap: the client would take it for all there was. The caller holds mu.
+func (sh *shard) giveUp(s *Session) {
+	s.abrupt = true
+	sh.tooSlow = append(sh.tooSlow, s)
 }
 
 // jobOf is the session's job in this round. Without bytes, it is to write what is
@@ -227,7 +235,7 @@ func (sh *shard) leave(s *Session, j *job) {
 		rest = rest[:s.partial]
 	}
 	if !s.putBack(rest) {
-		sh.tooSlow = append(sh.tooSlow, s)
+		sh.giveUp(s)
 	}
 	if s.vacant { // it came before we knew that we need it
 		s.markDirty()
