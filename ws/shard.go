@@ -125,7 +125,9 @@ func (sh *shard) cycle() bool {
 // gather makes the jobs of a round out of all that is pending. The caller holds
 // mu.
 func (sh *shard) gather() {
-	sh.round++
+	if sh.round++; sh.round == 0 { // which is that of sessions that never had a job
+		sh.round++
+	}
 	for _, p := range sh.parts {
 		for _, m := range p.members {
 			if fresh := p.pending[m.offset:]; len(fresh) > 0 {
