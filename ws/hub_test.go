@@ -361,6 +361,27 @@ func TestPanicEndsOneSessionC9(t *testing.T) {
 	until(t, other, "ack")
 }
 
+// C9: a Publish hook that panics leaves no answer owed, and so the close frame
+// does not wait for one.
+func TestPanicInPublishHookC9(t *testing.T) {
+	url, _ := serveHub(t, func(o *ws.Options) {
+		o.CloseTimeout = time.Minute
+		o.Hooks.Publish = func(context.Context, auth.Claims, ws.Message) error { panic("canary") }
+	})
+	conn := dial(t, url)
+	send(t, conn, `{"type":"publish","id":1,"channel":"lobby","data":1}`)
+	for {
+		_, _, err := conn.ReadMessage()
+		if err == nil {
+			continue
+		}
+		if !websocket.IsCloseError(err, ws.CloseInternal) {
+			t.Errorf("after a panic the client got %v", err)
+		}
+		return
+	}
+}
+
 // An error that is not for clients is told as unavailable.
 func TestInternalErrorsStayInside(t *testing.T) {
 	url, _ := serveHub(t, func(o *ws.Options) { o.Broker = brokenBroker{} })

@@ -64,6 +64,12 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 	if err := s.answers.add(ctx); err != nil {
 		return err
 	}
+	owed := false
+	defer func() {
+		if !owed { // refused, or a hook has panicked
+			s.answers.done()
+		}
+	}()
 	err := s.hub().publish(ctx, s.Claims(), publication{Message: m, from: s}, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {
@@ -73,9 +79,7 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 			s.ack(ackFrame{id: f.ID, channel: m.Channel, seq: r.Seq, timestamp: timestamp(r.Time), duplicate: r.Duplicate})
 		}
 	})
-	if err != nil {
-		s.answers.done()
-	}
+	owed = err == nil
 	return err
 }
 
