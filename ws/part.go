@@ -105,9 +105,9 @@ func (p *part) tell(b bulletin) (tooSlow []*Session) {
 	sh := p.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	var apart []*member
+	most, apart := p.mostSee(), []*member(nil)
 	for _, m := range p.members {
-		if m.seesPresence {
+		if m.seesPresence == most {
 			continue
 		}
 		if apart = append(apart, m); !m.session.settle(m) {
@@ -115,7 +115,7 @@ func (p *part) tell(b bulletin) (tooSlow []*Session) {
 		}
 	}
 	if len(apart) < len(p.members) {
-		for _, frame := range b.seeing {
+		for _, frame := range b.of(most) {
 			p.append(frame)
 		}
 	}
@@ -123,13 +123,25 @@ func (p *part) tell(b bulletin) (tooSlow []*Session) {
 		m.offset = len(p.pending)
 	}
 	for _, m := range append(apart, p.behind...) {
-		for _, frame := range b.of(m) {
+		for _, frame := range b.of(m.seesPresence) {
 			if !m.session.queue(frame, true) {
 				tooSlow = append(tooSlow, m.session)
 			}
 		}
 	}
 	return tooSlow
+}
+
+// mostSee tells whether most of the live members may see presence. What most are
+// told is shared, and the others have a copy each. The caller holds the shard's mu.
+func (p *part) mostSee() bool {
+	seeing := 0
+	for _, m := range p.members {
+		if m.seesPresence {
+			seeing++
+		}
+	}
+	return 2*seeing >= len(p.members)
 }
 
 // append has the worker come by for a frame. The caller holds the shard's mu.

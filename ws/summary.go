@@ -68,9 +68,9 @@ func (c *channel) summarise(now time.Time) (again bool) {
 	return c.crowd.isRestless()
 }
 
-// of is what a member is told.
-func (b bulletin) of(m *member) [][]byte {
-	if m.seesPresence {
+// of is what those are told who may see presence, or those who may not.
+func (b bulletin) of(seeing bool) [][]byte {
+	if seeing {
 		return b.seeing
 	}
 	return b.others
