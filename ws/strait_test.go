@@ -79,25 +79,25 @@ func (s *strait) serve(h netpoll.Handler) {
 
 // Write implements netpoll.Conn.
 func (s *strait) Write(p []byte) (int, error) {
-	n, err, then := s.take(p)
+	n, then, err := s.take(p)
 	if then != nil {
 		then()
 	}
 	return n, err
 }
 
-func (s *strait) take(p []byte) (n int, err error, then func()) {
+func (s *strait) take(p []byte) (n int, then func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.half || s.hasEnded() {
-		return 0, net.ErrClosed, nil
+		return 0, nil, net.ErrClosed
 	}
 	then, s.writing = s.writing, nil
 	n = min(len(p), s.room)
 	s.room -= n
 	s.sent = append(s.sent, p[:n]...)
 	s.short = s.short || n < len(p)
-	return n, nil, then
+	return n, then, nil
 }
 
 // CloseWrite implements netpoll.Conn.
@@ -160,11 +160,13 @@ func (s *strait) frames() (all []wire.Frame, rest []byte) {
 	from := bytes.NewReader(s.sent)
 	for {
 		at := len(s.sent) - from.Len()
-		frame, err := wire.ReadFrame(from)
-		if err != nil {
+		header, err := wire.ReadHeader(from)
+		if err != nil || header.Length > int64(from.Len()) {
 			return all, s.sent[at:]
 		}
-		all = append(all, frame)
+		payload := make([]byte, header.Length)
+		_, _ = from.Read(payload) // all of it is there
+		all = append(all, wire.Frame{Header: header, Payload: payload})
 	}
 }
 
