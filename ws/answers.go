@@ -70,9 +70,9 @@ func (a *answers) take() (settled func()) {
 	return a.settled
 }
 
-// whenSettled has then called, once or more, when none is open; no more are
-// taken from here on. It tells whether that is now, and has called it then.
-func (a *answers) whenSettled(then func()) bool {
+// whenSettled has then called, once or more, when none is open: now, where that
+// is so. No more are taken from here on.
+func (a *answers) whenSettled(then func()) {
 	a.mu.Lock()
 	a.settled = then
 	now := a.open == 0
@@ -80,5 +80,4 @@ func (a *answers) whenSettled(then func()) bool {
 	if now {
 		then()
 	}
-	return now
 }

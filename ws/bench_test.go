@@ -65,8 +65,8 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// BenchmarkPublish is a stored message's way from the hub into every member's
-// outbox.
+// BenchmarkPublish is a stored message's way from the hub to every member's
+// connection.
 func BenchmarkPublish(b *testing.B) {
 	for _, members := range []int{1, 10, 1000} {
 		b.Run(fmt.Sprint(members), func(b *testing.B) { benchmarkPublish(b, members) })

@@ -46,7 +46,7 @@ func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
 	if m == nil {
 		return &Error{Code: CodeNotSubscribed, Channel: in.Channel, Message: "this socket is not subscribed to the channel"}
 	}
-	s.part(m)
+	s.unsubscribe(m)
 	s.send(replyFrame{Type: TypeUnsubscribed, ID: f.ID, Channel: in.Channel})
 	return nil
 }

@@ -47,7 +47,7 @@ type Options struct {
 
 	PingInterval time.Duration // between pings
 	PingTimeout  time.Duration // for the answer; below PingInterval
-	WriteTimeout time.Duration // of one write
+	WriteTimeout time.Duration // how long a client may take nothing of what waits for it
 	CloseTimeout time.Duration // for the peer's goodbye
 
 	Hooks    Hooks
@@ -60,9 +60,10 @@ type Options struct {
 
 // Hooks let a program decide at the doors. A nil hook lets everyone through; an
 // *Error that a hook returns is what the client is told. They run on the
-// session's own goroutine and hold up nobody else; their context ends with the
-// session, at the latest CloseTimeout after it was closed. Publish is asked for
-// chat and publish, over REST too, and not for typing. Disconnect is called for whom Connect let in.
+// session's reader, as its Handlers do, and hold up nobody else; their context
+// ends with the session, at the latest CloseTimeout after it was closed. Publish is
+// asked for chat and publish, over REST too (on the request's goroutine and with
+// its context), and not for typing. Disconnect is called for whom Connect let in.
 type Hooks struct {
 	Connect    func(ctx context.Context, s *Session) error // an *Error closes with 4403, another error with 1013
 	Subscribe  func(ctx context.Context, s *Session, channel string) error
@@ -94,6 +95,7 @@ type Hub struct {
 	ctx         context.Context // ends with Shutdown
 	cancel      context.CancelFunc
 
+	// safe for concurrent use
 	next          atomic.Uint64 // the shard of the next session
 	subscriptions atomic.Int64
 	readers       sync.Pool // of *frameReader

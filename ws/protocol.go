@@ -152,10 +152,13 @@ type ackFrame struct {
 	duplicate bool
 }
 
+// ackBytes is about what an ack takes beside its channel's name.
+const ackBytes = 160
+
 // frame is the ack as a whole WebSocket frame. There is one for every message,
 // and encoding/json would take ten times as long.
 func (a *ackFrame) frame() []byte {
-	b := make([]byte, headRoom, headRoom+160+len(a.channel))
+	b := make([]byte, headRoom, headRoom+ackBytes+len(a.channel))
 	b = append(b, `{"type":"`+TypeAck+`"`...)
 	if len(a.id) > 0 {
 		b = append(b, `,"id":`...)

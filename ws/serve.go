@@ -59,6 +59,18 @@ func drain(conn net.Conn) (early []byte, err error) {
 	return early, conn.SetReadDeadline(time.Time{})
 }
 
+// sendBuffer is what the kernel holds for a socket that is not read, in bytes, and
+// about as much again for itself. Left alone it would let that grow to 4 MiB,
+// which is outside of QueueBytes and of what the process is seen to take.
+const sendBuffer = 64 << 10
+
+// boundSendBuffer does what the system lets it.
+func boundSendBuffer(conn net.Conn) {
+	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+	}
+}
+
 // add answers a close code where the session cannot be let in. It is there before
 // its token is asked about: CloseSessions finds the session, or we find what has
 // been revoked.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +27,7 @@ type Session struct {
 	limiter  *ratelimit.Limiter
 	release  func() // gives back what the gate took
 
+	// safe for concurrent use
 	bearer  atomic.Pointer[auth.Bearer] // replaced by the reader when the client shows a newer token
 	heard   atomic.Int64                // when a byte last came in, on the hub's clock; written by the reader
 	busy    atomic.Bool                 // the reader is at work, and no pong can be read
@@ -92,18 +92,6 @@ func newSession(sh *shard, e Entry) *Session {
 	}
 	s.bearer.Store(e.Bearer)
 	return s
-}
-
-// sendBuffer is what the kernel holds for a socket that is not read, in bytes, and
-// about as much again for itself. Left alone it would let that grow to 4 MiB,
-// which is outside of QueueBytes and of what the process is seen to take.
-const sendBuffer = 64 << 10
-
-// boundSendBuffer does what the system lets it.
-func boundSendBuffer(conn net.Conn) {
-	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer)
-	}
 }
 
 // ClientID names the connection.

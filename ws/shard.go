@@ -17,7 +17,7 @@ type shard struct {
 	number int           // in hub.shards
 	wake   chan struct{} // holds one: there is something to write
 
-	received atomic.Uint64 // messages and control frames from clients
+	received atomic.Uint64 // frames from clients but for close frames
 
 	mu         sync.Mutex // guards the rest, and what its sessions and parts say it guards
 	seats      []seat
@@ -108,7 +108,7 @@ func (sh *shard) cycle() bool {
 
 	sh.mu.Lock()
 	for i := range sh.jobs {
-		sh.settle(&sh.jobs[i])
+		sh.conclude(&sh.jobs[i])
 	}
 	sh.keepBuffers()
 	sh.mu.Unlock()
@@ -207,9 +207,9 @@ func (j *job) write() {
 	j.n, j.failed = int32(n), err != nil
 }
 
-// settle keeps what a job could not write for when there is room. The caller
+// conclude keeps what a job could not write for when there is room. The caller
 // holds mu.
-func (sh *shard) settle(j *job) {
+func (sh *shard) conclude(j *job) {
 	if !j.own && int(j.n) == len(j.bytes) {
 		return
 	}
@@ -221,7 +221,7 @@ func (sh *shard) settle(j *job) {
 	case j.failed || s.over: // and Closed follows, or has come meanwhile
 		s.drop(0)
 	case int(j.n) < len(j.bytes):
-		sh.leave(s, j)
+		sh.keepRest(s, j)
 	default:
 		s.partial = 0
 	}
@@ -229,8 +229,8 @@ func (sh *shard) settle(j *job) {
 	s.sayGoodbye()
 }
 
-// leave puts back what the kernel had no room for. The caller holds mu.
-func (sh *shard) leave(s *Session, j *job) {
+// keepRest puts back what the kernel had no room for. The caller holds mu.
+func (sh *shard) keepRest(s *Session, j *job) {
 	s.partial = int32(remainder(j.bytes, int(s.partial), int(j.n)))
 	rest := j.bytes[j.n:]
 	if s.abrupt && !j.last { // nothing but the frame that has begun goes before the close frame

@@ -222,15 +222,15 @@ func (s *Session) member(channel string) *member {
 	return nil
 }
 
-// part leaves a channel.
-func (s *Session) part(m *member) {
+// unsubscribe leaves a channel.
+func (s *Session) unsubscribe(m *member) {
 	m.channel.remove(m)
 	s.hub().leave(m.channel)
 }
 
 func (s *Session) leaveAll() {
 	for len(s.members) > 0 {
-		s.part(s.members[0])
+		s.unsubscribe(s.members[0])
 	}
 }
 

@@ -16,6 +16,9 @@ const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 // endings are the events behind which nothing but the end comes.
 const endings = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
+// eventsAtOnce is how many events one look at an epoll instance brings at most.
+const eventsAtOnce = 128
+
 // reader tells connections that something came for them or that there is room
 // again. It has an epoll instance, and waits for that as it would for a socket:
 // Go's own poller watches its descriptor, and no thread is held up.
@@ -65,7 +68,7 @@ func (r *reader) add(fd int) error {
 }
 
 func (r *reader) run() {
-	events := make([]unix.EpollEvent, 128)
+	events := make([]unix.EpollEvent, eventsAtOnce)
 	_ = r.raw.Read(func(epoll uintptr) (done bool) {
 		for {
 			n, err := unix.EpollWait(int(epoll), events, 0)
