@@ -91,7 +91,8 @@ type instance struct {
 }
 
 // drain ends in this order: no new sockets, goodbye to those there are, then
-// requests, then those whom the gate has let in and whose socket has not begun. What its last line counts is 0 unless something was not given back.
+// requests, then those whom the gate has let in and whose socket has not begun.
+// What its last line counts is 0 unless something was not given back.
 func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	logger.Info("stopping", "sockets", i.hub.Sessions())
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -175,8 +176,11 @@ func newHub(c config.Config, rules *ws.Rules, log ws.Log, trust *trust, observer
 		Observer:      observer,
 		Logger:        logger,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ws.ErrAutoSubscribe):
 		return nil, fmt.Errorf("auto_subscribe: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("starting the hub: %w", err)
 	}
 	return hub, nil
 }

@@ -113,7 +113,13 @@ type Hub struct {
 	channels map[string]*channel
 }
 
-// NewHub makes a Hub that listens to its broker until Shutdown.
+// ErrAutoSubscribe: Options.AutoSubscribe names what is no channel, or one that no
+// rule is about.
+var ErrAutoSubscribe = errors.New("ws: no session could join")
+
+// NewHub makes a Hub that listens to its broker until Shutdown. It fails where
+// opts cannot work (ErrAutoSubscribe is one reason), and where the system has
+// nothing left to watch connections with.
 func NewHub(opts Options) (*Hub, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
@@ -174,7 +180,7 @@ func (o *Options) complete() error {
 	}
 	for _, name := range o.AutoSubscribe {
 		if _, _, err := o.Rules.find(name); err != nil {
-			return fmt.Errorf("ws: channel %q that all are to join: %w", name, err)
+			return fmt.Errorf("%w %q: %w", ErrAutoSubscribe, name, err)
 		}
 	}
 	return nil
