@@ -12,8 +12,8 @@ import (
 	"github.com/gatecast/gatecast/ws"
 )
 
-// Buckets of the histograms. Times are from 100 us, below which nothing is stored
-// or sent, to 10 s, when everybody has given up; a batch has 512 messages at most.
+// Buckets of the histograms. Times are from 100 us, below which nobody minds, to
+// 10 s, when everybody has given up; a batch has 512 messages at most.
 var (
 	secondsBuckets = []float64{1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
 	batchBuckets   = prometheus.ExponentialBuckets(1, 2, 10)

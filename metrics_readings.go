@@ -61,7 +61,7 @@ func newReadings(look func() snapshot) *readings {
 			gauge("channels", "channels that somebody is in", func(s *snapshot) float64 { return float64(s.hub.Channels) }),
 			gauge("subscriptions", "subscriptions of all sockets together", func(s *snapshot) float64 { return float64(s.hub.Subscriptions) }),
 			gauge("queue_bytes", "bytes that wait to be sent, of all sockets together", func(s *snapshot) float64 { return float64(s.hub.QueueBytes) }),
-			counter("received_frames_total", "messages and control frames from clients", func(s *snapshot) float64 { return float64(s.hub.Received) }),
+			counter("received_frames_total", "frames from clients, but for close frames", func(s *snapshot) float64 { return float64(s.hub.Received) }),
 			counter("deliveries_total", "frames of channels, one for each member that they went to", func(s *snapshot) float64 { return float64(s.hub.Deliveries) }),
 			counter("delivered_bytes_total", "bytes of the frames in gatecast_deliveries_total", func(s *snapshot) float64 { return float64(s.hub.DeliveredBytes) }),
 			gauge("log_queued_messages", "messages that wait to be stored", func(s *snapshot) float64 { return float64(s.log.Queued) }),

@@ -13,7 +13,7 @@ type Stats struct {
 	Subscriptions int   // of all sessions together
 	QueueBytes    int64 // that wait to be written, of all sessions together
 
-	Received       uint64 // messages and control frames from clients, since the start
+	Received       uint64 // frames from clients but for close frames, since the start
 	Deliveries     uint64 // frames of channels, one for each member they went to, since the start
 	DeliveredBytes uint64 // of those
 
