@@ -111,7 +111,7 @@ func (c *Config) socketSettings() []setting {
 		{"socket.expiry_notice", duration(&c.Socket.ExpiryNotice), "how long before its token ends a socket is told `expiring`"},
 		{"socket.ping_interval", duration(&c.Socket.PingInterval), "time between two pings to a socket"},
 		{"socket.ping_timeout", duration(&c.Socket.PingTimeout), "time to answer a ping before the socket is closed"},
-		{"socket.write_timeout", duration(&c.Socket.WriteTimeout), "how long a write to a socket may take"},
+		{"socket.write_timeout", duration(&c.Socket.WriteTimeout), "how long a client may take nothing of what waits to be sent to it before it is closed with 4408"},
 		{"socket.close_timeout", duration(&c.Socket.CloseTimeout), "how long a closed socket's peer may take to say goodbye"},
 	}
 }
