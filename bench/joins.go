@@ -57,8 +57,9 @@ func joins(ctx context.Context, b *bench, t *target, clients int) ([]metric, err
 // joining is a script: everyone subscribes once, and reads what there is to be
 // told.
 type joining struct {
-	dialect   dialect // static, as the next one
-	subscribe []byte
+	// static after construction
+	dialect   dialect
+	subscribe []byte // the frame with which a client joins
 
 	began     time.Time
 	waiting   []*client // who has not asked yet

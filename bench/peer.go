@@ -46,7 +46,8 @@ func peerNames() []string {
 	return names
 }
 
-// peer is built when it is first needed.
+// peer is the peer of that name as a target. Its program is built when it is first
+// needed.
 func (b *bench) peer(ctx context.Context, name string, in entrance) (*target, error) {
 	for _, p := range peers() {
 		if p.name == name {

@@ -70,7 +70,7 @@ export class Roster {
     else if (frame.type === 'user_left') this.#cross([], [frame], this.count - 1)
     else if (frame.type === 'presence' && frame.users) this.begin(/** @type {any} */ (frame))
     else if (frame.type === 'presence') {
-      const { joined, left, count = this.count + joined.length - left.length } = frame // it is not told to who may see no list
+      const { joined, left, count = this.count + joined.length - left.length } = frame // who may see no list is told no count
       this.#cross(joined, left, count)
       this.isStale ||= frame.more === true
     }
