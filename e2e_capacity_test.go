@@ -6,23 +6,12 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/fasthttp/websocket"
 )
-
-// build builds the program.
-func build(t *testing.T) (binary string) {
-	t.Helper()
-	binary = filepath.Join(t.TempDir(), "gatecast")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
-}
 
 // limited is the program, started by a shell that sets a limit before.
 func limited(t *testing.T, binary, ulimit string, flags ...string) *program {
@@ -37,7 +26,7 @@ func limited(t *testing.T, binary, ulimit string, flags ...string) *program {
 // A process that has no descriptor left for another connection goes on when it
 // has again.
 func TestOutOfDescriptors(t *testing.T) {
-	p := limited(t, build(t), "ulimit -n 128;")
+	p := limited(t, buildProgram(t), "ulimit -n 128;")
 	s := p.start()
 	var conns []net.Conn
 	for range 200 {
@@ -54,7 +43,7 @@ func TestOutOfDescriptors(t *testing.T) {
 // for everything else, and lets others in once some have gone. All may come at once.
 func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 	const room, tried = 56, 400 // (128 - 64) * 7/8
-	p := limited(t, build(t), "ulimit -n 128;")
+	p := limited(t, buildProgram(t), "ulimit -n 128;")
 	s := p.start()
 	eventually(t, "it says what there is room for", func() bool {
 		return s.logged(`"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`)
@@ -131,7 +120,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 
 // The soft limit does not matter, and limits.connections decides where it is less.
 func TestCapacityAtStart(t *testing.T) {
-	binary := build(t)
+	binary := buildProgram(t)
 	for ulimit, row := range map[string]struct{ flag, says string }{
 		"ulimit -Sn 40; ulimit -Hn 129;": {"--limits.connections=0", `"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`},
 		"ulimit -n 256;":                 {"--limits.connections=9", `"msg":"capacity","sockets":9,"descriptors":256,"reason":"limits.connections"`},

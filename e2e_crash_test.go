@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,14 +92,6 @@ func startPostgres(t *testing.T) (*storetest.Postgres, string) {
 		t.Fatal(err)
 	}
 	return pg, dsn
-}
-
-func buildProgram(t *testing.T) string {
-	binary := filepath.Join(t.TempDir(), "gatecast")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
 }
 
 // freePort is a port that nothing else is given by chance: it lies below those

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -297,10 +296,7 @@ func TestConfigAndHelpCommands(t *testing.T) {
 // The built program: SIGTERM ends it with 0, a second signal at once, and an
 // environment variable that names nothing stops the start.
 func TestSignalsAndEnvironment(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "gatecast")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildProgram(t)
 	launch := func(env ...string) (*exec.Cmd, *logs) {
 		cmd := exec.CommandContext(t.Context(), binary, "--port=0", "--host=127.0.0.1", "--socket.close-timeout=30s", "--shutdown-timeout=30s")
 		cmd.Env = append(os.Environ(), append(env, "GATECAST_DATA_DIR="+t.TempDir())...)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -483,6 +484,16 @@ func readAnswer(t *testing.T, conn net.Conn, method string) answer {
 		a.body = string(data)
 	}
 	return a
+}
+
+// buildProgram builds the program, for tests that need it in a process of its own.
+func buildProgram(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "gatecast")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // eventually polls until ok holds.
