@@ -2,10 +2,10 @@
 // each connection, and the Hub where they meet in channels.
 //
 // A frame's way in: netpoll, line.Received, the frameReader (RFC 6455), receive
-// (UTF-8), parseFrame, the limiter, the type's Handler, Rules, and for a message
-// the Broker. Its way out: Hub.deliver encodes it once, each part of the channel
-// takes the bytes into what is pending, and the part's shard writes them to every
-// member.
+// (UTF-8), the frameParser, the limiter, the type's Handler, Rules, and for a
+// message the Log where there is one, and the Broker. Its way out: it is encoded
+// once, Hub.deliver gives it to its channel, each part of that takes the bytes into
+// what is pending, and the part's shard writes them to every member.
 package ws
 
 import (
