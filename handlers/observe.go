@@ -69,7 +69,7 @@ func routeOf(c *fiber.Ctx) Route {
 	return RouteOther
 }
 
-// nobody is an Observer where there is none.
-type nobody struct{}
+// noObserver is told nothing.
+type noObserver struct{}
 
-func (nobody) Answered(Route, string) {}
+func (noObserver) Answered(Route, string) {}

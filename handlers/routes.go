@@ -68,7 +68,7 @@ const idleWorker = 500 * time.Millisecond
 // New makes the Fiber app with all routes.
 func New(o Options) *fiber.App {
 	if o.Observer == nil {
-		o.Observer = nobody{}
+		o.Observer = noObserver{}
 	}
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
