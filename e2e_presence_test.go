@@ -216,7 +216,7 @@ func TestPresencePages(t *testing.T) {
 	for fields, message := range map[string]string{
 		`,"limit":0`:      "limit must be 1 at least",
 		`,"limit":"many"`: "limit must be a whole number",
-		`,"after":"!"`:    "after must be the next of a page before",
+		`,"after":"!"`:    `after must be the "next" of an earlier page`,
 		`,"after":7`:      "after must be a string",
 	} {
 		if f := ask(fields); f.str("code") != "bad_frame" || f.str("message") != message {
@@ -249,7 +249,7 @@ func TestPresencePagesOverREST(t *testing.T) {
 	for query, detail := range map[string]string{
 		"?limit=0":    "limit must be 1 at least",
 		"?limit=some": "limit must be a whole number",
-		"?after=%20":  "after must be the next of a page before",
+		"?after=%20":  `after must be the "next" of an earlier page`,
 	} {
 		if a := get(query); a.status != 400 || a.field("code") != "bad_query" || a.field("detail") != detail {
 			t.Errorf("%s: %d %s", query, a.status, a.body)

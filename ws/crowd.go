@@ -217,7 +217,7 @@ func arrivalOf(cursor string) (uint64, error) {
 	}
 	arrival, err := strconv.ParseUint(cursor, cursorBase, 64)
 	if err != nil {
-		return 0, badFrame("after must be the next of a page before")
+		return 0, badFrame(`after must be the "next" of an earlier page`)
 	}
 	return arrival, nil
 }

@@ -220,7 +220,8 @@ func (h *Hub) deliver(e Envelope) {
 	}
 }
 
-// roomBytes is how little must wait for a session before it is sent a page.
+// roomBytes is how little must wait for a session before it is sent a page, and in
+// a part of a channel before more is published there.
 func (h *Hub) roomBytes() int {
 	if h.opts.QueueBytes == 0 {
 		return pageBytes
