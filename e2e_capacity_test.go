@@ -39,6 +39,43 @@ func TestOutOfDescriptors(t *testing.T) {
 	p.stop()
 }
 
+// tryRoom asks for a socket, and tells why there is none.
+func (s *server) tryRoom(header http.Header) (conn *websocket.Conn, refused string) {
+	dialer := websocket.Dialer{HandshakeTimeout: patience}
+	conn, response, err := dialer.DialContext(s.t.Context(), "ws://"+s.addr+"/ws", header)
+	switch {
+	case err == nil:
+		return conn, ""
+	case response == nil:
+		return nil, err.Error()
+	}
+	body, _ := io.ReadAll(response.Body)
+	a := answer{response.StatusCode, response.Header, string(body)}
+	return nil, fmt.Sprint(a.status, " ", a.field("code"), " close: ", response.Close)
+}
+
+// tryRoomAtOnce has so many ask at the same time, and tells who was let in and how
+// many were refused for which reason.
+func (s *server) tryRoomAtOnce(header http.Header, tried int) (peers []*peer, refused map[string]int) {
+	var trying sync.WaitGroup
+	var mu sync.Mutex
+	refused = make(map[string]int)
+	for range tried {
+		trying.Go(func() {
+			conn, why := s.tryRoom(header)
+			mu.Lock()
+			defer mu.Unlock()
+			if conn != nil {
+				peers = append(peers, newPeer(s.t, conn))
+			} else {
+				refused[why]++
+			}
+		})
+	}
+	trying.Wait()
+	return peers, refused
+}
+
 // L6: the gate says no to the socket too many, while there are descriptors left
 // for everything else, and lets others in once some have gone. All may come at once.
 func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
@@ -49,36 +86,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 		return s.logged(`"msg":"capacity","sockets":56,"descriptors":128,"reason":"descriptors"`)
 	})
 	header := http.Header{"Authorization": {"Bearer " + s.token("alice")}}
-	try := func() (conn *websocket.Conn, refused string) {
-		dialer := websocket.Dialer{HandshakeTimeout: patience}
-		conn, response, err := dialer.DialContext(t.Context(), "ws://"+s.addr+"/ws", header)
-		switch {
-		case err == nil:
-			return conn, ""
-		case response == nil:
-			return nil, err.Error()
-		}
-		body, _ := io.ReadAll(response.Body)
-		a := answer{response.StatusCode, response.Header, string(body)}
-		return nil, fmt.Sprint(a.status, " ", a.field("code"), " close: ", response.Close)
-	}
-	var trying sync.WaitGroup
-	var mu sync.Mutex
-	var peers []*peer
-	refused := map[string]int{}
-	for range tried {
-		trying.Go(func() {
-			conn, why := try()
-			mu.Lock()
-			defer mu.Unlock()
-			if conn != nil {
-				peers = append(peers, newPeer(t, conn))
-			} else {
-				refused[why]++
-			}
-		})
-	}
-	trying.Wait()
+	peers, refused := s.tryRoomAtOnce(header, tried)
 	if len(peers) != room || refused["503 full close: true"] != tried-room || len(refused) != 1 {
 		t.Fatalf("%d are let in; refused: %v", len(peers), refused)
 	}
@@ -100,7 +108,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 		}
 		for range 5 { // a slot is free a moment after its socket has closed
 			eventually(t, "another is let in", func() bool {
-				conn, _ := try()
+				conn, _ := s.tryRoom(header)
 				if conn == nil {
 					return false
 				}
@@ -108,7 +116,7 @@ func TestFullBeforeDescriptorsRunOutL6(t *testing.T) {
 				return true
 			})
 		}
-		if conn, why := try(); conn != nil || why != "503 full close: true" {
+		if conn, why := s.tryRoom(header); conn != nil || why != "503 full close: true" {
 			t.Errorf("round %d: one too many: %q", round, why)
 		}
 	}
