@@ -17,7 +17,7 @@ func (h *Hub) enter(ctx context.Context, name string) (*channel, error) {
 		c = h.newChannel(name)
 		h.channels[name] = c
 	}
-	c.users++
+	c.entered++
 	h.mu.Unlock()
 
 	if err := h.open(ctx, c); err != nil {
@@ -29,8 +29,8 @@ func (h *Hub) enter(ctx context.Context, name string) (*channel, error) {
 
 func (h *Hub) leave(c *channel) {
 	h.mu.Lock()
-	c.users--
-	last := c.users == 0
+	c.entered--
+	last := c.entered == 0
 	if last {
 		delete(h.channels, c.name)
 	}

@@ -17,7 +17,7 @@ type channel struct {
 	name  string
 	keeps bool // it has history
 
-	users int // sessions that are in or about to enter; guarded by Hub.mu
+	entered int // sessions that are in or about to be; guarded by Hub.mu
 
 	opening sync.Mutex // held by the one who asks the log where the channel is
 
