@@ -10,11 +10,13 @@ import (
 // Admission is the gate's yes: whose socket it is, the user's Limiter, and the
 // slots that it holds until Release. It lives as long as the socket.
 type Admission struct {
+	// static after construction
 	Bearer  *auth.Bearer
 	Limiter *ratelimit.Limiter
 
-	gate     *Gate
-	address  string // key of the address's slot
+	gate    *Gate
+	address string // key of the address's slot
+
 	released atomic.Bool
 }
 
