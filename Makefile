@@ -45,7 +45,7 @@ build:
 	go build -race -o build/gatecast .
 
 fuzz:
-	go test ./ws -run '^$$' -fuzz FuzzInbox -fuzztime $(FUZZTIME)
+	go test ./ws -run '^$$' -fuzz FuzzFrameReader -fuzztime $(FUZZTIME)
 	go test ./ws -run '^$$' -fuzz FuzzParseFrame -fuzztime $(FUZZTIME)
 	go test ./ws -run '^$$' -fuzz FuzzParseChannel -fuzztime $(FUZZTIME)
 	go test ./auth -run '^$$' -fuzz FuzzUsername -fuzztime $(FUZZTIME)

@@ -54,7 +54,7 @@ func FuzzParseFrame(f *testing.F) {
 
 // Whatever bytes a client sends, reading them comes to an end, within the
 // limit, and with an error that tells whose fault it was.
-func FuzzInbox(f *testing.F) {
+func FuzzFrameReader(f *testing.F) {
 	for _, seed := range [][]byte{
 		{0x81, 0x82, 1, 2, 3, 4, 5, 6}, {0x01, 0x80, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 0, 0}, {0x88, 0x80, 0, 0, 0, 0},
 		{0x88, 0x82, 0, 0, 0, 0, 3, 0xe8}, {0x89, 0x81, 0, 0, 0, 0, 1}, {0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0}, {0x81, 0xff, 0x80}, {0xc1, 0x80}, {0x81, 0x01},
