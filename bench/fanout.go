@@ -12,7 +12,7 @@ type fanoutLoad struct {
 	clients  int // the first one in each channel publishes
 	channels int
 	size     int     // bytes of data in a message
-	window   int     // messages of a channel that are not yet delivered to all its members, at most
+	window   int     // messages of a channel that its members have yet to get, on average over them, at most
 	rate     float64 // messages a second in each channel; 0 is as many as window allows
 }
 

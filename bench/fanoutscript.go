@@ -81,7 +81,8 @@ func (s *fanout) act(l *loop, now time.Time) error {
 
 func (s *fanout) interval() time.Duration { return time.Duration(float64(time.Second) / s.load.rate) }
 
-// free is how many messages may be published now.
+// free is how many messages may be published now. It goes by the average member:
+// one alone may be much further behind.
 func (c *fanoutChannel) free(window int) int { return window - (c.sent - c.received/c.members) }
 
 // overdue is how many messages should have been published by now. The channels

@@ -61,7 +61,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.users, "users", 0, "users that the clients are of; a channel's members hear of each user that joins (default one for each client)")
 	flags.IntVar(&o.channels, "channels", 0, "channels of the load (default the scenario's own)")
 	flags.IntVar(&o.size, "size", 0, "`bytes` of data in a message (default the scenario's own)")
-	flags.IntVar(&o.window, "window", 0, "fan-out: `messages` of a channel that are not yet delivered to all its members, at most (default the scenario's own)")
+	flags.IntVar(&o.window, "window", 0, "fan-out: `messages` of a channel that its members have yet to get, on average over them, at most (default the scenario's own)")
 	flags.Float64Var(&o.rate, "rate", 0, "fan-out: messages a second in each channel, instead of as many as go (default the scenario's own)")
 	flags.Func("peers", "fan-out, idle and storm: other servers to measure by turns with this one, of "+strings.Join(peerNames(), ",")+"; all is all of them", func(s string) error {
 		o.peers = strings.Split(s, ",")
