@@ -158,8 +158,9 @@ func (p *publication) envelope(at Position) Envelope {
 }
 
 // awaitRoom waits until little enough is pending in a channel. So one who
-// publishes faster than sockets can be written to is held up, and those who read
-// are not closed for it.
+// publishes faster than the shards write is held up, and one channel brings nobody
+// more in a round than a part of what their queue has room for. What waits for
+// those who read too slowly is not counted: nobody waits for them.
 func (h *Hub) awaitRoom(ctx context.Context, channel string) error {
 	c := h.channel(channel)
 	if c == nil {
