@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // Frame is one object that a client sent.
@@ -22,9 +25,15 @@ type Frame struct {
 	members []jsonMember // of raw; good until the Handler returns
 }
 
-// Decode reads the frame's fields into v as encoding/json does. What does not
-// fit is an *Error that names the field.
-func (f Frame) Decode(v any) error { return decodeJSON(f.raw, v) }
+// Decode reads the frame's fields into v as encoding/json does, whatever the case of
+// their names. What does not fit is an *Error that names the field.
+func (f Frame) Decode(v any) error {
+	return decodeJSON(f.raw, v, jsonv2.JoinOptions(lenient, jsonv2.MatchCaseInsensitiveNames(true)))
+}
+
+// decode is Decode for the protocol's own frames, whose names are in camelCase and
+// nothing else.
+func (f Frame) decode(v any) error { return decodeJSON(f.raw, v, lenient) }
 
 func (f *Frame) takeID(id json.RawMessage) error {
 	switch first := firstByte(id); {
@@ -41,22 +50,23 @@ func (f *Frame) takeID(id json.RawMessage) error {
 	}
 }
 
-func decodeJSON(raw []byte, v any) error {
-	err := json.Unmarshal(raw, v)
-	var wrong *json.UnmarshalTypeError
+func decodeJSON(raw []byte, v any, how jsonv2.Options) error {
+	err := jsonv2.Unmarshal(raw, v, how)
+	var wrong *jsonv2.SemanticError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrong):
-		return badFrame(fmt.Sprintf("%s must be %s", wrong.Field, jsonKind(wrong)))
+		field := strings.ReplaceAll(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/", ".")
+		return badFrame(fmt.Sprintf("%s must be %s", field, jsonKind(wrong.GoType)))
 	default:
 		return badFrame("the frame is not JSON")
 	}
 }
 
 // jsonKind names what a field should have been, in JSON's words.
-func jsonKind(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind() {
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.String:

@@ -7,9 +7,14 @@ import (
 	"io"
 	"slices"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	wire "github.com/gobwas/ws"
 )
+
+// lenient leaves it to who gets the data what names stand in it twice, and what
+// escapes mean nothing. Of our own names the last one counts.
+var lenient = jsonv2.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // frameParser reads frames in one pass, whatever their type. It is reused, and
 // what it gives is good until the next frame.
@@ -71,9 +76,7 @@ func (p *frameParser) parseText(raw []byte) (Frame, error) {
 func (p *frameParser) read(raw []byte) (isObject bool, err error) {
 	p.members = p.members[:0]
 	p.source.Reset(raw)
-	// What names are twice, and what escapes mean nothing, is the business of who
-	// gets the data: the last one counts.
-	p.decoder.Reset(&p.source, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	p.decoder.Reset(&p.source, lenient)
 	isObject = p.decoder.PeekKind() == '{'
 	if !isObject {
 		_, err = p.decoder.ReadValue()

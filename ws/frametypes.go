@@ -36,7 +36,7 @@ type channelFields struct {
 
 func handleUnsubscribe(_ context.Context, s *Session, f Frame) error {
 	var in channelFields
-	if err := f.Decode(&in); err != nil {
+	if err := f.decode(&in); err != nil {
 		return err
 	}
 	if _, _, err := ParseChannel(in.Channel); err != nil {
@@ -90,7 +90,7 @@ func handleTyping(ctx context.Context, s *Session, f Frame) error {
 		Channel  string `json:"channel"`
 		IsTyping *bool  `json:"isTyping"`
 	}
-	if err := f.Decode(&in); err != nil {
+	if err := f.decode(&in); err != nil {
 		return err
 	}
 	if in.IsTyping == nil {

@@ -72,7 +72,7 @@ func (h *Hub) read(ctx context.Context, channel string, span Span) (Page, error)
 
 func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	var q HistoryQuery
-	if err := f.Decode(&q); err != nil {
+	if err := f.decode(&q); err != nil {
 		return err
 	}
 	span, err := s.hub().mayRead(s.Claims(), q)

@@ -70,7 +70,7 @@ func (h *Hub) viewPresence(claims auth.Claims, q PresenceQuery, view func(Presen
 
 func handlePresence(_ context.Context, s *Session, f Frame) error {
 	var q PresenceQuery
-	if err := f.Decode(&q); err != nil {
+	if err := f.decode(&q); err != nil {
 		return err
 	}
 	return s.hub().viewPresence(s.Claims(), q, func(page Presence) {

@@ -22,7 +22,7 @@ func handleRefresh(ctx context.Context, s *Session, f Frame) error {
 	var in struct {
 		Token string `json:"token"`
 	}
-	if err := f.Decode(&in); err != nil {
+	if err := f.decode(&in); err != nil {
 		return err
 	}
 	if in.Token == "" {

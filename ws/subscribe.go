@@ -27,7 +27,7 @@ type beginning struct {
 
 func handleSubscribe(ctx context.Context, s *Session, f Frame) error {
 	in := subscription{id: f.ID}
-	if err := f.Decode(&in); err != nil {
+	if err := f.decode(&in); err != nil {
 		return err
 	}
 	switch {
