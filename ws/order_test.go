@@ -102,19 +102,20 @@ func (w *salon) play(seed uint64) {
 			w: w, name: fmt.Sprint("s", i), rng: rand.New(rand.NewPCG(seed, uint64(i))), conn: newStrait(200),
 			joined: make(map[string]bool), numbers: make(map[string]int),
 		}
+		lazy := rand.New(rand.NewPCG(seed, uint64(200+i)))
+		s.conn.pause = func() { time.Sleep(time.Duration(lazy.IntN(50)) * time.Microsecond) } // others speak meanwhile
 		w.speakers = append(w.speakers, s)
 		s.conn.enterHub(w.hub, s.name)
 		speaking.Go(s.speak)
 		hearing.Go(func() { s.hear(rand.New(rand.NewPCG(seed, uint64(100+i)))) })
 	}
 	speaking.Wait()
-	synctest.Wait()
 	close(w.over)
 	hearing.Wait()
 	for _, s := range w.speakers {
 		s.conn.give(1 << 30)
 	}
-	synctest.Wait()
+	time.Sleep(time.Second)
 	heard, acked := make(map[string]int), acknowledged(w.speakers)
 	for _, s := range w.speakers {
 		newListener(s, acked, heard).check()

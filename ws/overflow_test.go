@@ -66,6 +66,16 @@ func TestOverflowCutsNoFrameL8(t *testing.T) {
 		play func(t *testing.T, hub *ws.Hub, s *strait)
 		want []string
 	}{
+		"while a part of a frame is written": {func(t *testing.T, hub *ws.Hub, s *strait) {
+			publishTo(t, hub, "1")
+			synctest.Wait() // it waits, and has begun
+			s.duringNextWrite(func() {
+				for range 30 {
+					s.say(`{"type":"ping"}`)
+				}
+			})
+			s.give(50)
+		}, []string{"message1", "4408"}},
 		"by what comes while a part of a frame is written": {func(t *testing.T, hub *ws.Hub, s *strait) {
 			publishTo(t, hub, "1")
 			synctest.Wait()

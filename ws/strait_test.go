@@ -38,6 +38,7 @@ type taken struct {
 // strait is one end of a connection, and the test is at the other one.
 type strait struct {
 	// static after construction
+	pause func()        // called within each Write, before it returns; nil does nothing
 	says  chan []byte   // what the client sends
 	heard chan struct{} // a word for each, once it has been handled
 	ended chan struct{} // closed when the connection ends
@@ -82,6 +83,9 @@ func (s *strait) Write(p []byte) (int, error) {
 	n, then, err := s.take(p)
 	if then != nil {
 		then()
+	}
+	if s.pause != nil {
+		s.pause()
 	}
 	return n, err
 }
