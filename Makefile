@@ -46,6 +46,7 @@ build:
 
 fuzz:
 	go test ./ws -run '^$$' -fuzz FuzzFrameReader -fuzztime $(FUZZTIME)
+	go test ./ws -run '^$$' -fuzz FuzzFramesLikeFasthttp -fuzztime $(FUZZTIME)
 	go test ./ws -run '^$$' -fuzz FuzzParseFrame -fuzztime $(FUZZTIME)
 	go test ./ws -run '^$$' -fuzz FuzzParseChannel -fuzztime $(FUZZTIME)
 	go test ./auth -run '^$$' -fuzz FuzzUsername -fuzztime $(FUZZTIME)

@@ -28,6 +28,9 @@ type frameReader struct {
 	scratch [wire.MaxHeaderSize]byte
 }
 
+// maskBit stands before the length of a frame.
+const maskBit = 0x80
+
 // noFrame is the opcode where the next frame has not come whole.
 const noFrame = wire.OpCode(0xff)
 
@@ -88,6 +91,9 @@ func (r *frameReader) next() (wire.OpCode, []byte, error) {
 		return noFrame, nil, nil
 	case err != nil:
 		return 0, nil, &protocolError{CloseProtocol, err.Error()}
+	}
+	if header.OpCode.IsControl() && r.fresh[1]&^maskBit >= length16 {
+		return 0, nil, &protocolError{CloseProtocol, "a control frame may have 125 bytes, and tells so in one"}
 	}
 	if err := r.in.check(header, r.limit); err != nil {
 		return 0, nil, err
@@ -151,7 +157,11 @@ func control(opcode wire.OpCode, payload []byte) (wire.OpCode, []byte, error) {
 		return 0, nil, &protocolError{CloseProtocol, "half a close code"}
 	}
 	code, reason := wire.ParseCloseFrameData(payload)
-	if err := wire.CheckCloseFrameData(code, reason); err != nil {
+	known := code
+	if code == CloseRestart || code == CloseTryLater { // younger than the RFC, and unknown to the codec
+		known = CloseNormal
+	}
+	if err := wire.CheckCloseFrameData(known, reason); err != nil {
 		return 0, nil, &protocolError{CloseProtocol, err.Error()}
 	}
 	if code > wire.StatusRangePrivate.Max { // the codec lets these pass
