@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 // serveHub serves a Hub with changed options to whoever comes, without a gate.
 func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) {
 	t.Helper()
+	addr, hub := serveHubBy(t, (*fasthttp.Server).Serve, change)
+	return "ws://" + addr, hub
+}
+
+// serveHubBy serves with the server's method of that name.
+func serveHubBy(t *testing.T, serve func(*fasthttp.Server, net.Listener) error, change func(*ws.Options)) (addr string, hub *ws.Hub) {
+	t.Helper()
 	everyone := []string{auth.RoleUser}
 	rules, err := ws.NewRules(map[string]ws.Rule{
 		"lobby":  {Allow: map[ws.Action][]string{ws.ActionSubscribe: everyone, ws.ActionPublish: everyone}},
@@ -64,7 +71,7 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- serve(server, listener) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -78,7 +85,7 @@ func serveHub(t *testing.T, change func(*ws.Options)) (url string, hub *ws.Hub) 
 			t.Error(err)
 		}
 	})
-	return "ws://" + listener.Addr().String(), hub
+	return listener.Addr().String(), hub
 }
 
 func dial(t *testing.T, url string) *websocket.Conn {

@@ -64,8 +64,11 @@ func drain(conn net.Conn) (early []byte, err error) {
 // which is outside of QueueBytes and of what the process is seen to take.
 const sendBuffer = 64 << 10
 
-// boundSendBuffer does what the system lets it.
+// boundSendBuffer does what the system lets it, also below TLS.
 func boundSendBuffer(conn net.Conn) {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
 	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
