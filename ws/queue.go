@@ -110,16 +110,20 @@ func (s *Session) takeOut() []byte {
 // putBack puts what could not be written before what has come meanwhile. It
 // tells whether there was room for more than the rest of the frame that has
 // begun: that is kept in any case, and so is everything of a session that is
-// finished, to which nothing is added. The caller holds the shard's mu.
-func (s *Session) putBack(rest []byte) (fits bool) {
+// finished, to which nothing is added. Where rest is the session's own, it is not
+// copied: who reads slowly has it put back again and again. The caller holds the
+// shard's mu.
+func (s *Session) putBack(rest []byte, own bool) (fits bool) {
 	limit := s.shard.hub.opts.QueueBytes
 	fits = limit == 0 || s.finished || len(rest)+len(s.out) <= limit || len(rest) <= int(s.partial)
 	if !fits {
 		rest = rest[:s.partial]
 	}
 	s.shard.queued += int64(len(rest))
-	whole := make([]byte, 0, len(rest)+len(s.out))
-	s.out = append(append(whole, rest...), s.out...)
+	if !own {
+		rest = append(make([]byte, 0, len(rest)+len(s.out)), rest...)
+	}
+	s.out = append(rest, s.out...)
 	return fits
 }
 

@@ -236,7 +236,7 @@ func (sh *shard) keepRest(s *Session, j *job) {
 	if s.abrupt && !j.last { // nothing but the frame that has begun goes before the close frame
 		rest = rest[:s.partial]
 	}
-	if !s.putBack(rest) {
+	if !s.putBack(rest, j.own) {
 		sh.giveUp(s)
 	}
 	if s.vacant { // it came before we knew that we need it
