@@ -91,6 +91,7 @@ func TestBadFrames(t *testing.T) {
 		{"\x00\x00\x00\x0f{\"type\":\"chat\"}data", "bad_frame", "binary"},
 		{"\x00\x00\x00\x0f{\"type\":\"dice\"}data", "unknown_type", "dice"},
 		{"\x00\x00\x00\x1c{\"channel\":\"lobby\",\"data\":1}data", "bad_frame", "data behind"},
+		{"\x00\x00\x00\x0a{\"id\":\"\xff\"}data", "bad_frame", "UTF-8"},
 	} {
 		if err := alice.conn.WriteMessage(websocket.BinaryMessage, []byte(row.frame)); err != nil {
 			t.Fatal(err)

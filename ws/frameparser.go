@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,6 +39,9 @@ func (p *frameParser) parse(opcode wire.OpCode, message []byte) (Frame, error) {
 	header, payload, err := splitBinary(message)
 	if err != nil {
 		return Frame{}, err
+	}
+	if !utf8.Valid(header) { // its id goes back in a text frame
+		return Frame{}, badFrame("the header of a binary frame must be UTF-8")
 	}
 	frame, err := p.parseText(header)
 	frame.Binary, frame.Payload = true, payload
