@@ -18,6 +18,8 @@ const (
 	// collected, in percent of what is in use (GOGC).
 	calmPercent = 10
 	busyPercent = 75
+	// usualPercent is Go's own, where GOGC is not set.
+	usualPercent = 100
 )
 
 // tuneCollector keeps the heap small while little is allocated, which is when
@@ -30,8 +32,8 @@ func tuneCollector() (stop func()) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		before := debug.SetGCPercent(busyPercent)
-		defer debug.SetGCPercent(before)
+		debug.SetGCPercent(busyPercent)
+		defer debug.SetGCPercent(usualPercent) // not what was there before: that may be another server's
 		watchHeap(ended)
 	})
 	return func() {
