@@ -70,13 +70,14 @@ func (s *Session) publish(ctx context.Context, f Frame, ack bool, m Message) err
 			s.answers.done()
 		}
 	}()
+	id, frameType, channel := f.ID, f.Type, m.Channel // all that is kept until the answer
 	err := s.hub().publish(ctx, s.Claims(), publication{Message: m, from: s}, func(r Receipt, err error) {
 		defer s.answers.done()
 		switch {
 		case err != nil:
-			s.refuse(f, inChannel(err, m.Channel))
+			s.refuse(Frame{Type: frameType, ID: id}, inChannel(err, channel))
 		case ack:
-			s.ack(ackFrame{id: f.ID, channel: m.Channel, seq: r.Seq, timestamp: timestamp(r.Time), duplicate: r.Duplicate})
+			s.ack(ackFrame{id: id, channel: channel, seq: r.Seq, timestamp: timestamp(r.Time), duplicate: r.Duplicate})
 		}
 	})
 	owed = err == nil
