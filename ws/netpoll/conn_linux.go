@@ -218,6 +218,9 @@ func (c *conn) shut() {
 	if c.fd < 0 {
 		return
 	}
+	// So that the kernel does not keep for minutes what the peer does not take. An
+	// error means that this is no TCP.
+	_ = unix.SetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(flushTimeout.Milliseconds()))
 	c.poller.table.put(int(c.fd), nil) // before the number is anybody else's
 	_ = unix.Close(int(c.fd))
 	c.fd = -1

@@ -55,7 +55,8 @@ type Conn interface {
 	// Write takes nothing any more all the same.
 	CloseWrite()
 	// Close ends the connection and does not wait for that. What was written still
-	// goes to the peer: the kernel sees to its part, and where a goroutine reads the
+	// goes to the peer: the kernel sees to its part, on Linux as long as the peer
+	// takes something every 5 seconds or so, and where a goroutine reads the
 	// connection, the part of up to 64 KiB that is still here goes within 5 seconds,
 	// and Closed comes after it. The same holds where the peer has ended its side.
 	// As ever with TCP, closing with bytes of the peer unread resets the connection.

@@ -3,6 +3,7 @@ package netpoll
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -119,6 +120,39 @@ func TestNoDescriptorLeft(t *testing.T) {
 	if e.state.Load() != unborn {
 		t.Error("the Handler heard of it")
 	}
+}
+
+// What a peer that never reads has been written does not stay with the kernel for
+// minutes, where nobody counts it.
+func TestKernelKeepsNothingForTheDeaf(t *testing.T) {
+	s := newScene(t, worlds()[0])
+	e := newEar(t)
+	c, peer := s.connect(t, e, "")
+	ours, theirs := peer.RemoteAddr().(*net.TCPAddr).Port, peer.LocalAddr().(*net.TCPAddr).Port
+	fill(t, c)
+	c.Close(false)
+	await(t, e.ends, "Closed")
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(patience); kernelHas(t, ours, theirs); {
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatalf("%v after its end, the kernel still has it", patience)
+		}
+	}
+}
+
+// kernelHas tells whether there is a TCP connection from one port of this machine
+// to another.
+func kernelHas(t testing.TB, from, to int) bool {
+	t.Helper()
+	list, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := fmt.Sprintf(" 0100007F:%04X 0100007F:%04X ", from, to)
+	return bytes.Contains(list, []byte(row))
 }
 
 // Every descriptor is given back, those of the Poller too.
