@@ -321,6 +321,28 @@ func TestFramesAfterClose(t *testing.T) {
 	}
 }
 
+// Who says goodbye and ends its side of the connection is answered all the same:
+// first what it asked for, and then the goodbye.
+func TestGoodbyeOfAHalfClosedPeer(t *testing.T) {
+	s := start(t)
+	token := s.token("alice")
+	words := append(maskedFrame(finText, []byte(`{"type":"ping","id":1}`)), maskedFrame(finClose, []byte{1000 >> 8, 1000 & 0xff})...)
+	for range 100 {
+		r := s.rawSocket(token)
+		r.write(words)
+		if err := r.conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, payload := r.read(); !strings.Contains(string(payload), `"pong"`) {
+			t.Fatalf("%s", payload)
+		}
+		if code := r.closeCode(); code != 1000 {
+			t.Fatalf("closed with %d", code)
+		}
+		_ = r.conn.Close()
+	}
+}
+
 // C6: a peer that does not answer pings is closed, its user is seen to leave,
 // and nothing of it stays.
 func TestFrozenPeerIsClosedC6(t *testing.T) {

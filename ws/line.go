@@ -48,6 +48,15 @@ func (l *line) Writable() {
 	}
 }
 
+// Ended keeps the connection of a client that has said goodbye open until our own
+// close frame and what is before it have been written; sweep sees to it that this has
+// an end. Who hangs up without a word is owed nothing.
+func (l *line) Ended() (staysOpen bool) {
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	return l.bye && !l.over && !(l.finished && len(l.out) == 0 && l.writing == 0)
+}
+
 // Closed is the session's end.
 func (l *line) Closed(error) {
 	s := (*Session)(l)

@@ -19,6 +19,7 @@ func newCounter(room int) counter {
 
 func (counter) Opened(Conn)         {}
 func (c counter) Received(p []byte) { c.got <- len(p) }
+func (counter) Ended() bool         { return false }
 func (c counter) Writable() {
 	select {
 	case c.room <- struct{}{}:

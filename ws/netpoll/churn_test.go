@@ -18,6 +18,8 @@ type parrot struct {
 	id   []byte
 }
 
+func (*parrot) Ended() bool { return false }
+
 func (p *parrot) Received(b []byte) {
 	defer p.turn(alive, alive)()
 	if p.c == nil {

@@ -72,7 +72,11 @@ func (c *conn) work(opening bool, early []byte) {
 	}
 	for {
 		c.turn.Store(running) // what came until here is seen now
-		if err := c.receive(); err != nil {
+		err := c.receive()
+		if err == io.EOF && c.handler.Ended() {
+			err = nil // what comes now is an error, or our own Close
+		}
+		if err != nil {
 			c.shut()
 			c.handler.Closed(err)
 			c.poller.gate.leave()

@@ -15,6 +15,7 @@ type ear struct {
 	// static once it is given to a Poller; nil does nothing
 	opened   func()
 	received func(p []byte)
+	stays    bool // where the peer has ended its side
 
 	opens    chan struct{}
 	bytes    chan string
@@ -22,6 +23,7 @@ type ear struct {
 	ends     chan error
 	state    atomic.Int32 // how far its life is
 	speaking atomic.Bool
+	endings  atomic.Int32 // calls of Ended
 }
 
 const (
@@ -54,6 +56,12 @@ func (e *ear) Opened(Conn) {
 		e.opened()
 	}
 	e.opens <- struct{}{}
+}
+
+func (e *ear) Ended() bool {
+	defer e.turn(alive, alive)()
+	e.endings.Add(1)
+	return e.stays
 }
 
 func (e *ear) Received(p []byte) {

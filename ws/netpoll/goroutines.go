@@ -22,7 +22,7 @@ func (g *goroutines) Take(nc net.Conn, early []byte, h Handler) error {
 	}
 	defer g.gate.leave()
 	_ = nc.SetDeadline(time.Time{}) // who had it before may have set some; an error shows when it is read
-	s := &stream{conn: nc, handler: h}
+	s := &stream{conn: nc, handler: h, ended: make(chan struct{})}
 	s.read(early)
 	return nil
 }

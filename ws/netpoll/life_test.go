@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -257,6 +258,36 @@ func TestPollerClose(t *testing.T) {
 		await(t, closed, "Close")
 		if len(e.ends) == 0 {
 			t.Error("Close returned before Closed")
+		}
+	})
+}
+
+// Who stays when the peer has ended its side can still write, and closes itself.
+func TestStaysOpenForLastWords(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *scene) {
+		if !s.halves {
+			t.Skip("such a peer cannot end its side alone")
+		}
+		e := newEar(t)
+		e.stays = true
+		c, peer := s.connect(t, e, "")
+		say(t, peer, "bye")
+		if err := peer.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		e.hear("bye")
+		for deadline := time.Now().Add(patience); e.endings.Load() == 0; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("Ended is not called")
+			}
+		}
+		if n, err := c.Write([]byte("last words")); n != 10 || err != nil {
+			t.Fatal(n, err)
+		}
+		c.Close(false)
+		expect(t, peer, "last words")
+		if err := await(t, e.ends, "Closed"); err != net.ErrClosed {
+			t.Errorf("closed with %v", err)
 		}
 	})
 }

@@ -23,7 +23,7 @@ type Poller interface {
 }
 
 // Handler hears what happens to one connection. Opened comes first and Closed
-// last. Both and Received are called one at a time, on a goroutine that they may
+// last. Both, Received and Ended are called one at a time, on a goroutine that they may
 // hold up as long as they like: nothing is read meanwhile, and nobody else waits.
 // A panic is not caught.
 type Handler interface {
@@ -35,6 +35,11 @@ type Handler interface {
 	// Writable tells that there is room again after a Write that did not take
 	// all. It may come during any other call, or once too often, and must not block.
 	Writable()
+	// Ended is called where the peer has ended its side and everything has been
+	// received, once or more. Where it answers true the connection is left open, for
+	// what is still to be written, and it is for the Handler to call Close. Otherwise
+	// Closed follows.
+	Ended() (staysOpen bool)
 	// Closed is called once the connection is closed, after which h is never called
 	// again: but for Writable, which may be on its way. err is io.EOF where the peer
 	// has ended its side, net.ErrClosed where Close was called here, and the

@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type stream struct {
 	// static after construction
 	conn    net.Conn
 	handler Handler
+	ended   chan struct{} // closed when end is set
 
 	writer sync.WaitGroup // added to with mu held, and not once end was set
 
@@ -37,7 +39,11 @@ func (s *stream) read(early []byte) {
 	if len(early) > 0 && !s.hasEnded() {
 		s.handler.Received(early)
 	}
-	s.finish(s.receive(), false)
+	err := s.receive()
+	if err == io.EOF && s.handler.Ended() {
+		<-s.ended
+	}
+	s.finish(err, false)
 	s.writer.Wait()
 	s.handler.Closed(s.end) // set for good by now
 }
@@ -102,6 +108,7 @@ func (s *stream) finish(reason error, abort bool) {
 	defer s.mu.Unlock()
 	if s.end == nil {
 		s.end = reason
+		close(s.ended)
 		_ = s.conn.SetWriteDeadline(time.Now().Add(flushTimeout)) // an error means that it is closed
 		s.startWriter()
 	}

@@ -76,6 +76,7 @@ func (s *stream) broken(err error) {
 	defer s.mu.Unlock()
 	if s.end == nil {
 		s.end = err
+		close(s.ended)
 	}
 	s.pending = nil
 	cut(s.conn)

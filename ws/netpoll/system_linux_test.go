@@ -18,6 +18,7 @@ type deaf struct{}
 
 func (deaf) Opened(Conn)     {}
 func (deaf) Received([]byte) {}
+func (deaf) Ended() bool     { return false }
 func (deaf) Writable()       {}
 func (deaf) Closed(error)    {}
 
