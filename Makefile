@@ -1,6 +1,7 @@
 # make test    sets up what is missing and runs everything; .ci/run calls it
 # make run     runs the server
 # make fuzz    runs each fuzz target for FUZZTIME
+# make churn   lets 2,000 clients come and go for 30 s, and 100 that never read stand beside 900
 # make crash   kills the server ROUNDS times for each database, and counts what is lost
 # make screenshots, make docs    write what is generated under docs/
 
@@ -10,7 +11,7 @@ FUZZTIME ?= 1m
 ROUNDS ?= 50
 GO_TEST := go test -race -shuffle=on
 
-.PHONY: test setup vet go-test js-test crash fuzz screenshots docs run build
+.PHONY: test setup vet go-test js-test churn crash fuzz screenshots docs run build
 
 test: setup vet go-test js-test
 
@@ -35,6 +36,13 @@ go-test:
 # acked may be missing.
 crash:
 	go test . -v -count=1 -timeout=1h -run TestKill9 -kill.rounds=$(ROUNDS)
+
+# Each client gets what is meant for it. With the race detector it is all slower,
+# so less is done in the time.
+churn:
+	go test . -race -v -count=1 -run TestChurnIsExact -churn.clients=2000 -churn.for=30s -churn.beat=4ms
+	go test . -v -count=1 -run TestChurnIsExact -churn.clients=2000 -churn.for=30s -churn.beat=1ms
+	go test ./attack -v -count=1 -run TestSilentBesideReaders -attack.readers=900 -attack.silent=100
 
 # The JavaScript tests drive a server with the race detector in it.
 js-test: build
