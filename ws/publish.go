@@ -187,9 +187,6 @@ func (h *Hub) broadcast(ctx context.Context, e Envelope) error {
 // broadcast sends a frame that is not kept to everyone in a channel but this
 // connection.
 func (s *Session) broadcast(ctx context.Context, channel string, payload []byte) error {
-	if err := s.hub().awaitRoom(ctx, channel); err != nil {
-		return err
-	}
 	return s.hub().broadcast(ctx, Envelope{Channel: channel, Except: s.clientID, Payload: payload, sender: s})
 }
 
