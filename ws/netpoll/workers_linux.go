@@ -98,7 +98,11 @@ func (w *workers) close() {
 	w.running.Wait()
 }
 
-// queue is first in, first out. It keeps the room that it once needed.
+// keptJobs is how many jobs an empty queue keeps the room for. More are there when
+// very many connections come at once.
+const keptJobs = 1024
+
+// queue is first in, first out.
 type queue struct {
 	in   []job
 	out  []job // in's of before; what is before next has gone
@@ -118,5 +122,8 @@ func (q *queue) pop() (j job, ok bool) {
 	}
 	j, q.out[q.next] = q.out[q.next], job{}
 	q.next++
+	if q.isEmpty() && cap(q.in)+cap(q.out) > keptJobs {
+		*q = queue{}
+	}
 	return j, true
 }
