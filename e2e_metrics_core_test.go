@@ -90,8 +90,8 @@ func TestMetricsOfRefusalsAndCloses(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	}
-	large := s.join("large")
-	large.send(`{"type":"chat","message":"` + strings.Repeat("x", 70<<10) + `"}`)
+	large := s.rawSocket(s.token("large")) // goes on writing when it is closed
+	large.write(maskedFrame(finText, []byte(`{"type":"chat","message":"`+strings.Repeat("x", 70<<10)+`"}`)))
 	eager := s.join("eager")
 	for range 26 {
 		eager.send(`{"type":"chat","message":"x"}`)
