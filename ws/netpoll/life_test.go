@@ -46,7 +46,7 @@ func TestPeerEnds(t *testing.T) {
 func TestPeerEndsItsSide(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *scene) {
 		if !s.halves {
-			t.Skip("no such thing")
+			t.Skip("such a peer cannot end its side alone")
 		}
 		e := newEar(t)
 		conn := make(chan Conn, 1)
@@ -118,7 +118,7 @@ func TestAbort(t *testing.T) {
 func TestPeerResets(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *scene) {
 		if !s.resets {
-			t.Skip("no such thing")
+			t.Skip("such a peer cannot reset the connection")
 		}
 		e := newEar(t)
 		c, peer := s.connect(t, e, "")
@@ -135,7 +135,7 @@ func TestPeerResets(t *testing.T) {
 func TestPeerResetsWhileReceivedIsHeldUp(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *scene) {
 		if !s.resets {
-			t.Skip("no such thing")
+			t.Skip("such a peer cannot reset the connection")
 		}
 		e := newEar(t)
 		busy, free := make(chan struct{}), make(chan struct{})
