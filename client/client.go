@@ -6,5 +6,5 @@ import "embed"
 
 // Files are what browsers may load.
 //
-//go:embed gatecast.js roster.js
+//go:embed *.js
 var Files embed.FS

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 
-import { backoff, createClient, RequestError, UnauthorizedError } from '../gatecast.js'
+import { backoff } from '../backoff.js'
+import { createClient, RateLimitError, RefusedError, UnauthorizedError } from '../gatecast.js'
 import { first, startServer } from './server.js'
 
 function clientOf(t, server, getToken) {
@@ -35,7 +36,7 @@ test('two clients talk', async (t) => {
   assert.equal(ack.type, 'ack')
   assert.equal((await heard).message, 'Xin chào')
 
-  await assert.rejects(bob.request('subscribe', { channel: 'secret:1' }), (error) => error instanceof RequestError && error.code === 'forbidden')
+  await assert.rejects(bob.request('subscribe', { channel: 'secret:1' }), (error) => error instanceof RefusedError && error.code === 'forbidden')
 
   const left = first((fn) => alice.on('user_left', fn))
   bob.disconnect()
@@ -51,7 +52,7 @@ test('a rate limit reaches the caller with its wait', async (t) => {
   await alice.connect()
   const results = await Promise.allSettled([1, 2, 3].map((n) => alice.request('chat', { message: `${n}` })))
   assert.deepEqual(results.map((r) => r.status), ['fulfilled', 'fulfilled', 'rejected'])
-  assert.equal(results[2].reason.code, 'rate_limited')
+  assert.ok(results[2].reason instanceof RateLimitError)
   assert.ok(results[2].reason.retryAfterMs > 0)
 })
 
@@ -69,62 +70,6 @@ test('comes back after a restart', async (t) => {
   await server.start()
   await back
   assert.equal((await alice.request('chat', { message: 'again' })).type, 'ack')
-})
-
-// docs/protocol.md, "How to never miss or double a message".
-test('resumes with since: what was missed comes once and in order, before what is new', async (t) => {
-  const server = await startServer(t, '--limits.messages.rate=0', '--limits.bytes.rate=0')
-  const [a, b] = await Promise.all(['alice', 'bob'].map((name) => server.token(name)))
-  const alice = clientOf(t, server, () => a)
-  const bob = clientOf(t, server, () => b)
-  const channel = 'room:1'
-  const say = (from, to) => {
-    const numbers = Array.from({ length: to - from + 1 }, (_, i) => from + i)
-    return Promise.all(numbers.map((n) => bob.request('publish', { channel, data: n, key: `k${n}` })))
-  }
-
-  /** What a client has of the channel. */
-  let at
-  const heard = []
-  const take = (/** @type {any} */ { seq, data }) => {
-    if (seq !== at.seq + 1) return assert.ok(seq <= at.seq, `${seq} comes at ${at.seq}`)
-    at.seq = seq
-    heard.push(data)
-  }
-  alice.on('message', (frame) => at && take(frame))
-  alice.on('subscribed', ({ channel: name, epoch, seq, recovered, messages }) => {
-    if (name !== channel) return
-    if (recovered) messages.forEach(take)
-    at = { epoch, seq }
-  })
-
-  await Promise.all([alice.connect(), bob.connect()])
-  await alice.request('subscribe', { channel, last: 0 })
-  const { epoch } = at
-  assert.equal(at.seq, 0)
-  const own = await alice.request('publish', { channel, data: 'mine', key: 'own' })
-  take({ ...own, data: 'mine' })
-  await say(2, 3)
-
-  alice.disconnect()
-  await say(4, 150) // more than one answer holds
-  assert.deepEqual((await say(150, 150)).map(({ seq, duplicate }) => ({ seq, duplicate })), [{ seq: 150, duplicate: true }])
-  await server.stop()
-  await server.start()
-  await bob.connect()
-  await alice.connect()
-  const answer = await alice.request('subscribe', { channel, since: at })
-  assert.deepEqual([answer.recovered, answer.epoch, answer.messages.length], [true, epoch, 100])
-  await say(151, 151)
-  assert.equal((await alice.request('publish', { channel, data: 'mine', key: 'own' })).seq, 1, 'sent again after the restart')
-  if (at.seq < 151) await first((fn) => alice.on('message', fn), ({ seq }) => seq === 151)
-  assert.deepEqual(heard, ['mine', ...Array.from({ length: 150 }, (_, i) => i + 2)])
-
-  const lost = await alice.request('subscribe', { channel, since: { epoch: 'another', seq: 1 } })
-  assert.equal(lost.recovered, false)
-  assert.deepEqual([lost.epoch, lost.seq, lost.messages.at(-1).data], [epoch, 151, 151])
-  const page = await alice.request('history', { channel, before: 3 })
-  assert.deepEqual([page.more, page.messages.map(({ data }) => data)], [false, ['mine', 2]])
 })
 
 // T6, R7
@@ -158,7 +103,7 @@ test('getToken can end the trying', async (t) => {
   const client = clientOf(t, server, () => {
     throw new UnauthorizedError('log in again')
   })
-  await assert.rejects(client.connect(), { code: 'failed', message: 'log in again' })
+  await assert.rejects(client.connect(), { code: 'unauthorized', message: 'log in again' })
   assert.equal(client.status, 'failed')
 })
 

@@ -24,38 +24,91 @@ async function refuse() {
 
 stopTheClock()
 
-test('a token goes into a subprotocol', async () => {
+/** What the platform has in place of a given WebSocket, and answers of the API in turn. */
+function platform(t, Socket, ...answers) {
+  const asked = []
+  const fetched = async (url, options) => {
+    asked.push([url, options.headers.Authorization])
+    const { status = 200, headers = {}, ...body } = answers.shift() ?? assert.fail('asked once too often')
+    return new Response(JSON.stringify(body), { status, headers })
+  }
+  for (const [name, value] of [['WebSocket', Socket], ['fetch', fetched]]) {
+    const before = globalThis[name]
+    globalThis[name] = value
+    t.after(() => (globalThis[name] = before))
+  }
+  return asked
+}
+
+const authorization = ({ options }) => options.headers.Authorization
+
+test('a token goes into a header, where a WebSocket was given that takes one', async () => {
   await connect(make({ getToken: () => 'token' }))
-  assert.deepEqual([FakeSocket.last.url, FakeSocket.last.protocols], ['ws://test/ws', ['gatecast.v1', 'bearer.token']])
+  const { url, protocols } = FakeSocket.last
+  assert.deepEqual([url, protocols, authorization(FakeSocket.last)], ['ws://test/ws', ['gatecast.v1'], 'Bearer token'])
 })
 
-test('a ticket goes into the URL, a new one for each attempt, and no token anywhere', async () => {
-  await connect(make({ getTicket: giving('ticket&1', 'ticket&2'), getToken: giving() }))
+// T1, T2
+test('in a browser a ticket goes into the URL, a new one for each attempt, and no token anywhere', async (t) => {
+  const asked = platform(t, FakeSocket, { ticket: 'ticket&1' }, { ticket: 'ticket&2' })
+  await connect(make({ WebSocket: undefined, getToken: giving('one', 'two') }))
   FakeSocket.last.lost()
   mock.timers.tick(500)
   await settle()
   assert.deepEqual(FakeSocket.all.map(({ url }) => url), ['ws://test/ws?ticket=ticket%261', 'ws://test/ws?ticket=ticket%262'])
-  assert.deepEqual(FakeSocket.all.map(({ protocols }) => protocols), [['gatecast.v1'], ['gatecast.v1']])
+  assert.deepEqual(FakeSocket.all.map(({ protocols, options }) => [protocols, options]), Array(2).fill([['gatecast.v1'], undefined]))
+  assert.deepEqual(asked, ['one', 'two'].map((token) => ['http://test/ws/ticket', `Bearer ${token}`]))
 })
 
-test('without getTicket and getToken no client is made', () => {
+for (const [status, current, retryInMs] of [[401, 'reconnecting', 0], [403, 'failed', undefined], [429, 'reconnecting', 7_500], [503, 'reconnecting', 7_500], [500, 'reconnecting', 500]]) {
+  test(`a ticket that is refused with ${status} leads to ${current}`, async (t) => {
+    const headers = status === 429 || status === 503 ? { 'Retry-After': '7' } : {}
+    platform(t, FakeSocket, { status, detail: 'no', headers }, { ticket: 'ticket' })
+    const client = make({ WebSocket: undefined, getToken: giving('one', 'two') })
+    let last
+    client.on('status', (change) => (last = change))
+    client.connect()
+    await settle()
+    assert.deepEqual([last.current, last.retryInMs], [current, retryInMs])
+  })
+}
+
+test('without getToken and login no client is made', () => {
   assert.throws(() => make({}), TypeError)
 })
 
-// T7: 4401 is "stop until there is a new token".
-for (const getter of ['getToken', 'getTicket']) {
-  test(`after 4401 it comes back at once with what ${getter} gives anew, and once only`, async () => {
-    const client = make({ [getter]: giving('old', 'new') })
-    await connect(client)
-    await refuse()
-    assert.deepEqual([FakeSocket.all.length, client.status], [2, 'reconnecting'])
-    FakeSocket.last.welcomes()
-    await refuse()
-    mock.timers.tick(60_000)
+test('a name and a password log in once, and keep the session', async (t) => {
+  const grants = ['1', '2'].map((n) => ({ access_token: `access ${n}`, refresh_token: `refresh ${n}` }))
+  const asked = platform(t, undefined, grants[0], grants[1], { status: 401, detail: 'it has ended' }, grants[0], { status: 401, detail: 'it has ended' }, { status: 401, detail: 'wrong password' })
+  const client = make({ login: { username: 'alice', password: 'correct horse' } })
+  await connect(client)
+  for (const token of ['access 2', 'access 1']) {
+    FakeSocket.last.lost()
+    mock.timers.tick(500)
     await settle()
-    assert.deepEqual([FakeSocket.all.length, client.status], [2, 'failed'])
-  })
-}
+    assert.equal(authorization(FakeSocket.last), `Bearer ${token}`)
+    FakeSocket.last.welcomes()
+    mock.timers.tick(5_000)
+  }
+  FakeSocket.last.lost()
+  mock.timers.tick(500)
+  await settle()
+  assert.equal(client.status, 'failed')
+  assert.deepEqual(asked.map(([url]) => url.slice('http://test/'.length)), ['login', 'refresh', 'refresh', 'login', 'refresh', 'login'])
+})
+
+// T7: 4401 is "stop until there is a new token".
+test('after 4401 it comes back at once with what getToken gives anew, and once only', async () => {
+  const client = make({ getToken: giving('old', 'new') })
+  await connect(client)
+  await refuse()
+  assert.deepEqual([FakeSocket.all.length, client.status], [2, 'reconnecting'])
+  FakeSocket.last.welcomes()
+  await refuse()
+  mock.timers.tick(60_000)
+  await settle()
+  assert.deepEqual([FakeSocket.all.length, client.status], [2, 'failed'])
+})
 
 test('after 4401 an old token is not tried again', async () => {
   const client = make({ getToken: () => 'token' })
@@ -65,7 +118,7 @@ test('after 4401 an old token is not tried again', async () => {
 })
 
 test('after 4401 the getter may say that it is over', async () => {
-  const client = make({ getTicket: giving('ticket', new UnauthorizedError('log in again')) })
+  const client = make({ getToken: giving('ticket', new UnauthorizedError('log in again')) })
   await connect(client)
   let last
   client.on('status', (change) => (last = change))
@@ -75,7 +128,7 @@ test('after 4401 the getter may say that it is over', async () => {
 })
 
 test('after 4401 a getter that fails is asked again with back-off, and 4401 is then final', async () => {
-  const client = make({ getTicket: giving('old', new Error('no network'), 'new') })
+  const client = make({ getToken: giving('old', new Error('no network'), 'new') })
   await connect(client)
   await refuse()
   assert.deepEqual([FakeSocket.all.length, client.status], [1, 'reconnecting'])
@@ -87,7 +140,7 @@ test('after 4401 a getter that fails is asked again with back-off, and 4401 is t
 })
 
 test('a connection that lasted may end with 4401 again', async () => {
-  const client = make({ getTicket: giving('1', '2', '3', '4') })
+  const client = make({ getToken: giving('1', '2', '3', '4') })
   await connect(client)
   for (let n = 2; n <= 4; n++) {
     mock.timers.tick(5_000)
@@ -101,7 +154,7 @@ const expiring = { type: 'expiring', expiresAt: '2026-11-22T20:09:26.295Z' }
 
 // T6
 test('a token that comes to its end is replaced on the open socket', async () => {
-  const client = make({ getTicket: giving('ticket'), getToken: giving('token1', 'token2') })
+  const client = make({ getToken: giving('token', 'token1', 'token2') })
   const told = []
   client.on('expiring', ({ expiresAt }) => told.push(expiresAt))
   await connect(client)
@@ -129,32 +182,20 @@ test('where no longer token can be had, the connection lasts until the server en
   await settle()
   assert.equal(client.status, 'connected')
   await refuse()
-  assert.deepEqual(FakeSocket.last.protocols, ['gatecast.v1', 'bearer.3'])
-})
-
-test('without getToken a connection lasts until its token ends', async () => {
-  const client = make({ getTicket: giving('ticket') })
-  await connect(client)
-  FakeSocket.last.says(expiring)
-  await settle()
-  assert.deepEqual([FakeSocket.last.sent, client.status], [[], 'connected'])
+  assert.equal(authorization(FakeSocket.last), 'Bearer 3')
 })
 
 test('a token that comes after its connection is gone is not sent', async () => {
   const gives = []
-  const client = make({ getTicket: giving('1', '2'), getToken: () => new Promise((give) => gives.push(give)) })
+  const client = make({ getToken: () => (gives.length === 0 ? (gives.push(undefined), 'first') : new Promise((give) => gives.push(give))) })
   await connect(client)
   FakeSocket.last.says(expiring)
   FakeSocket.last.lost()
   mock.timers.tick(500)
   await settle()
-  FakeSocket.last.welcomes()
-  FakeSocket.last.says(expiring)
-  assert.equal(gives.length, 2, 'the new connection asks for itself')
-  gives[0]('late')
+  assert.equal(gives.length, 2, 'a token that is being had is not asked for twice')
+  gives[1]('late')
   await settle()
+  assert.equal(authorization(FakeSocket.last), 'Bearer late')
   assert.deepEqual(FakeSocket.all.map(({ sent }) => sent), [[], []])
-  gives[1]('in time')
-  await settle()
-  assert.deepEqual(FakeSocket.last.sent, [{ token: 'in time', type: 'refresh', id: 1 }])
 })

@@ -11,10 +11,10 @@ export class FakeSocket {
   sent = []
   closed = false
 
-  constructor(url, protocols) {
-    if (!url.startsWith('ws')) throw new SyntaxError(`bad URL ${url}`)
+  constructor(url, protocols, options) {
     this.url = url
     this.protocols = protocols
+    this.options = options
     FakeSocket.all.push(this)
   }
   send(text) {
@@ -22,6 +22,7 @@ export class FakeSocket {
   }
   close() {
     this.closed = true
+    queueMicrotask(() => this.onclose?.({ code: 1000, reason: '' }))
   }
   says(frame) {
     this.onmessage({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) })

@@ -93,7 +93,7 @@ test('getToken that fails is asked again; one that says unauthorized is not', as
   mock.timers.tick(500)
   await settle()
   mock.timers.tick(1000)
-  await assert.rejects(connecting, { code: 'failed', message: 'log in again' })
+  await assert.rejects(connecting, { code: 'unauthorized', message: 'log in again' })
   mock.timers.tick(60_000)
   await settle()
   assert.equal(asked, 3)
@@ -123,10 +123,8 @@ test('off() undoes on(), also for the frame that is being told', async () => {
   assert.equal(heard.length, 2)
 })
 
-test('a URL that no attempt can use fails, and connect tells', async () => {
-  client = make({ url: 'nonsense' })
-  await assert.rejects(client.connect(), { code: 'failed', message: /bad URL/ })
-  assert.equal(client.status, 'failed')
+test('a URL that no attempt can use makes no client', () => {
+  for (const url of ['nonsense', 'http://test/ws', '/ws', '']) assert.throws(() => make({ url }), TypeError)
 })
 
 test('a server that never welcomes, and a token that never comes, are given up', async () => {

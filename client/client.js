@@ -1,0 +1,308 @@
+// The client: one connection, and the channels that are used on it.
+
+import { decodeBinary, encodeBinary } from './binary.js'
+import { Channel } from './channel.js'
+import { Connection } from './connection.js'
+import { logIn } from './credentials.js'
+import { Emitter } from './emitter.js'
+import { ConnectionError, RefusedError, UnauthorizedError } from './errors.js'
+import { Lane } from './lane.js'
+import { Loss } from './loss.js'
+import { Budget } from './outbox.js'
+import { Requests } from './requests.js'
+
+const QUEUE_COUNT = 1_000
+/** In ms. Within log.dedupe_window of the server, 5 min by default, a key is never forgotten. */
+const QUEUE_AGE = 120_000
+
+/**
+ * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {import('./connection.js').Status} Status
+ * @typedef {Partial<Pick<Console, 'debug' | 'warn'>>} Logger
+ * @typedef {{userId: string, username: string, clientId: string}} User
+ * @typedef {{messageBytes: number, subscriptions: number, messages: {rate: number, burst: number}}} Limits
+ * @typedef {{json?: string, bytes?: Uint8Array}} Content one of the two
+ *
+ * @typedef {{
+ *   url: string,
+ *   getToken?: import('./credentials.js').GetToken,
+ *   login?: import('./credentials.js').Login,
+ *   WebSocket?: any,
+ *   logger?: Logger,
+ *   queue?: {count?: number, ageMs?: number},
+ * }} Options
+ *
+ * @typedef {{
+ *   status: import('./connection.js').StatusChange,
+ *   'lost-connection': import('./loss.js').LostConnection,
+ *   [type: string]: any,
+ * }} ClientEvents
+ */
+
+/**
+ * What a channel has of its client.
+ *
+ * @typedef {{
+ *   isOpen: () => boolean,
+ *   user: () => User | undefined,
+ *   request: (type: string, fields?: object) => Promise<any>,
+ *   send: (type: string, fields?: object) => void,
+ *   publish: (message: any, content: Content, settle?: import('./requests.js').Settle) => void,
+ *   backlog: () => number,
+ *   keep: (channel: Channel<any>, isBusy: boolean) => void,
+ *   lane: Lane,
+ *   budget: Budget,
+ * }} Link
+ */
+
+/**
+ * Makes a client, which connects when it is told to.
+ *
+ * - `url` is the socket's, `ws(s)://host/ws`; the API is beside it.
+ * - `getToken` gives an access token. It is asked before each attempt, and when
+ *   the server says that the token of the connection comes to its end; never twice
+ *   at a time. An UnauthorizedError that it throws ends the trying. In its place
+ *   `login` may hold a username and a password.
+ * - `WebSocket` is a constructor that takes headers, as that of the package ws;
+ *   browsers, and where there is a WebSocket of the platform, need none.
+ * - `logger` has debug and warn, as console does; nothing is logged without. No
+ *   token is ever logged.
+ * - `queue` bounds the messages that wait to be sent: 1,000 of them for 2 min
+ *   where nothing is said.
+ *
+ * @param {Options} options
+ */
+export function createClient(options) {
+  return new Client(options)
+}
+
+/**
+ * Tells `status`, `lost-connection`, and every frame by its type: docs/protocol.md
+ * lists them.
+ *
+ * @extends {Emitter<ClientEvents>}
+ */
+export class Client extends Emitter {
+  /** @type {User | undefined} whom the last connection was let in as */
+  user
+  /** @type {Limits | undefined} of the server, as of the last connection */
+  limits
+
+  #connection
+  #requests = new Requests()
+  #lane = new Lane()
+  #loss = new Loss((what) => this.emit('lost-connection', what))
+  /** @type {Link} */
+  #link
+  /** @type {Map<string, WeakRef<Channel<any>>>} all that anyone has, by name */
+  #channels = new Map()
+  /** @type {Map<string, Channel<any>>} those that something is going on in, by name */
+  #busy = new Map()
+  /** @type {FinalizationRegistry<string>} */
+  #gone = new FinalizationRegistry((name) => {
+    if (!this.#channels.get(name)?.deref()) this.#channels.delete(name)
+  })
+
+  /** @param {Options} options */
+  constructor({ url, getToken, login, WebSocket, logger, queue = {} }) {
+    super()
+    const given = getToken ?? (login && logIn(url, login))
+    if (!given) throw new TypeError('createClient needs getToken or login')
+    if (!/^wss?:$/.test(new URL(url).protocol)) throw new TypeError(`url is ${url}; it must begin with ws:// or wss://`)
+    this.#connection = new Connection({ url, getToken: given, WebSocket, logger })
+    this.#connection.on('status', (change) => this.#changed(change))
+    this.#connection.on('frame', (frame) => this.#take(frame))
+    this.#connection.on('binary', (data) => this.#takeBinary(data))
+    this.#link = this.#makeLink(new Budget(queue.count ?? QUEUE_COUNT, queue.ageMs ?? QUEUE_AGE))
+  }
+
+  /** @returns {Status} */
+  get status() {
+    return this.#connection.status
+  }
+
+  /**
+   * Opens the socket, or tries again at once where it waits to. It resolves with
+   * the welcome, and rejects when it failed for good or was told to disconnect.
+   *
+   * @returns {Promise<Frame>}
+   */
+  connect() {
+    if (this.#connection.welcome) return Promise.resolve(this.#connection.welcome)
+    const done = new Promise((resolve, reject) => {
+      const undo = [
+        this.on('welcome', (frame) => settle(resolve, frame)),
+        this.on('status', (change) => isOver(change.current) && settle(reject, endOf(change))),
+      ]
+      const settle = (/** @type {Function} */ how, /** @type {any} */ value) => {
+        undo.forEach((off) => off())
+        how(value)
+      }
+    })
+    done.catch(() => {}) // `status` tells too
+    this.#connection.connect()
+    return done
+  }
+
+  /** Says goodbye and stays away. It resolves when the socket is closed; what was not sent has failed. */
+  disconnect() {
+    return this.#connection.disconnect()
+  }
+
+  /**
+   * The channel of a name: the same one for as long as anyone has it.
+   *
+   * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+   * @param {string} name
+   * @returns {Channel<E>}
+   */
+  channel(name) {
+    const known = this.#channels.get(name)?.deref()
+    if (known) return known
+    const channel = /** @type {Channel<any>} */ (new Channel(name, this.#link))
+    this.#channels.set(name, new WeakRef(channel))
+    this.#gone.register(channel, name)
+    return channel
+  }
+
+  /**
+   * Sends a frame of any type and resolves with its reply; rejects with a GatecastError.
+   *
+   * @param {string} type
+   * @param {object} [fields]
+   * @returns {Promise<Frame>}
+   */
+  request(type, fields) {
+    return new Promise((resolve, reject) => {
+      const id = this.#requests.newId()
+      this.#ask(JSON.stringify({ ...fields, type, id }), id, (error, reply) => (error ? reject(error) : resolve(reply)))
+    })
+  }
+
+  /**
+   * Sends a frame that nobody answers, if there is a connection.
+   *
+   * @param {string} type
+   * @param {object} [fields]
+   */
+  send(type, fields) {
+    this.#connection.send(JSON.stringify({ ...fields, type }))
+  }
+
+  /**
+   * @param {string | Uint8Array} frame
+   * @param {number} id of the frame
+   * @param {import('./requests.js').Settle} settle
+   */
+  #ask(frame, id, settle) {
+    if (this.status !== 'connected') return settle(new ConnectionError('disconnected', 'there is no connection'))
+    this.#requests.expect(id, settle)
+    this.#connection.send(frame)
+  }
+
+  /**
+   * @param {any} message
+   * @param {Content} content
+   * @param {import('./requests.js').Settle} [settle] nothing is answered without
+   */
+  #publish(message, content, settle) {
+    const id = settle && this.#requests.newId()
+    const frame = encode(message, content, id)
+    const max = this.limits?.messageBytes || Infinity
+    if (isLarger(frame, max)) settle?.(new RefusedError('too_large', `the message is larger than the ${max} bytes that the server takes`))
+    else if (id && settle) this.#ask(frame, id, settle)
+    else this.#connection.send(frame)
+  }
+
+  /**
+   * @param {Budget} budget
+   * @returns {Link}
+   */
+  #makeLink(budget) {
+    return {
+      isOpen: () => this.status === 'connected',
+      user: () => this.user,
+      request: (type, fields) => this.request(type, fields),
+      send: (type, fields) => this.send(type, fields),
+      publish: (message, content, settle) => this.#publish(message, content, settle),
+      backlog: () => this.#connection.backlog,
+      keep: (channel, isBusy) => void (isBusy ? this.#busy.set(channel.name, channel) : this.#busy.delete(channel.name)),
+      lane: this.#lane,
+      budget,
+    }
+  }
+
+  /** @param {import('./connection.js').StatusChange} change */
+  #changed(change) {
+    if (change.previous === 'connected') this.#closed()
+    if (change.current === 'connected') this.#welcomed(/** @type {any} */ (this.#connection.welcome))
+    if (isOver(change.current)) this.#end(endOf(change))
+    this.#loss.heed(change)
+    this.emit('status', change)
+  }
+
+  #closed() {
+    this.#busy.forEach((channel) => channel.closed())
+    this.#lane.clear()
+    this.#requests.drop()
+  }
+
+  /** @param {UnauthorizedError | ConnectionError} error */
+  #end(error) {
+    this.#busy.forEach((channel) => channel.ended(error))
+  }
+
+  /** @param {Frame} frame */
+  #take(frame) {
+    this.#requests.answer(frame)
+    this.#busy.get(frame.channel)?.take(frame)
+    if (frame.type === 'expiring') this.#connection.renew((token) => this.request('refresh', { token }))
+    if (frame.type !== 'status' && frame.type !== 'lost-connection') this.emit(frame.type, frame) // those names are ours
+  }
+
+  /** @param {ArrayBuffer} data */
+  #takeBinary(data) {
+    const { header, payload } = decodeBinary(data) ?? {}
+    if (header) this.#take({ ...header, type: 'message', data: payload })
+  }
+
+  /** @param {Frame} frame */
+  #welcomed({ userId, username, clientId, limits }) {
+    // What one user has written is not sent as another.
+    if (this.user && this.user.userId !== userId) this.#end(new UnauthorizedError('the token is now of another user'))
+    this.user = { userId, username, clientId }
+    this.limits = limits
+    this.#busy.forEach((channel) => channel.opened())
+  }
+}
+
+/** @param {Status} status */
+const isOver = (status) => status === 'failed' || status === 'disconnected'
+
+/**
+ * @param {import('./connection.js').StatusChange} change
+ */
+function endOf({ current, code, reason }) {
+  if (current === 'failed' && code === 4401) return new UnauthorizedError(reason)
+  return new ConnectionError(current === 'failed' ? 'failed' : 'disconnected', reason ?? 'the client was told to disconnect')
+}
+
+/**
+ * @param {string | Uint8Array} frame
+ * @param {number} max in bytes
+ */
+function isLarger(frame, max) {
+  if (typeof frame !== 'string') return frame.length > max
+  return frame.length * 3 > max && new TextEncoder().encode(frame).length > max // a character has 3 bytes at most
+}
+
+/**
+ * @param {any} message
+ * @param {Content} content
+ * @param {number} [id]
+ */
+function encode({ channel, event, id: key }, { json, bytes }, id) {
+  const header = { type: 'publish', ...(id && { id }), channel, event, key }
+  if (bytes) return encodeBinary(header, bytes)
+  return `${JSON.stringify(header).slice(0, -1)},"data":${json}}` // encoded once, however often it is sent
+}

@@ -1,0 +1,79 @@
+// What a client has to send again after it has come back: a little at a time,
+// since all of it at once could be over the rate limit.
+
+import { BusyError, ConnectionError, RateLimitError } from './errors.js'
+
+/** Tasks that run at the same time. */
+const WIDTH = 4
+
+/** @typedef {{task: () => Promise<any>, resolve: (value: any) => void, reject: (error: any) => void}} Entry */
+
+export class Lane {
+  /** @type {Entry[]} */
+  #waiting = []
+  #running = 0
+  /** @type {any} set while the server has asked to wait */
+  #pause
+
+  /**
+   * Runs a task when its turn comes, and again as long as the server asks to
+   * wait. It rejects with any other error, and when the lane is cleared.
+   *
+   * @template T
+   * @param {() => Promise<T>} task
+   * @returns {Promise<T>}
+   */
+  run(task) {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ task, resolve, reject })
+      this.#advance()
+    })
+  }
+
+  /** Lets go of what has not begun. */
+  clear() {
+    clearTimeout(this.#pause)
+    this.#pause = undefined
+    for (const { reject } of this.#waiting.splice(0)) reject(new ConnectionError('disconnected', 'the connection was lost'))
+  }
+
+  /**
+   * Begins nothing for a while.
+   *
+   * @param {number} ms
+   */
+  wait(ms) {
+    clearTimeout(this.#pause)
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined
+      this.#advance()
+    }, ms)
+  }
+
+  #advance() {
+    while (!this.#pause && this.#running < WIDTH && this.#waiting.length > 0) this.#begin(/** @type {Entry} */ (this.#waiting.shift()))
+  }
+
+  /** @param {Entry} entry */
+  async #begin(entry) {
+    this.#running++
+    try {
+      entry.resolve(await entry.task())
+    } catch (error) {
+      if (error instanceof RateLimitError || error instanceof BusyError) this.#again(entry, error.retryAfterMs)
+      else entry.reject(error)
+    } finally {
+      this.#running--
+      this.#advance()
+    }
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} retryAfterMs
+   */
+  #again(entry, retryAfterMs) {
+    this.#waiting.unshift(entry)
+    this.wait(retryAfterMs)
+  }
+}

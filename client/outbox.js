@@ -1,0 +1,291 @@
+// Own messages on their way out: each is stored once, in order, across
+// connections.
+
+import { BusyError, ConnectionError, QueueError, RateLimitError } from './errors.js'
+
+/** Messages of a channel that may be without an answer; the server takes 256 of a connection. */
+const WINDOW = 64
+/** How long to wait where the server could not store a message or cannot tell, in ms. */
+const AGAIN = 1_000
+
+/**
+ * A message, and how it is doing. One that is sent again goes alone, so that it
+ * stays before what is behind it.
+ *
+ * @typedef {{
+ *   message: import('./message.js').Message<any>,
+ *   content: import('./client.js').Content,
+ *   isAgain: boolean,
+ *   isInFlight: boolean,
+ *   until: number,
+ *   promise: Promise<Receipt>,
+ *   resolve: (receipt: Receipt) => void,
+ *   reject: (error: any) => void,
+ * }} Entry
+ *
+ * @typedef {{id: string, seq?: number}} Receipt
+ * @typedef {{state: (message: any) => void, stored: (message: any) => void}} Told state tells each change, stored what is in the channel now
+ */
+
+/** How many messages wait in all channels of a client, and for how long. */
+export class Budget {
+  held = 0
+
+  /**
+   * @param {number} count
+   * @param {number} ageMs
+   */
+  constructor(count, ageMs) {
+    this.count = count
+    this.ageMs = ageMs
+  }
+}
+
+export class Outbox {
+  /** @type {Map<string, Entry>} pending and failed ones, in the order in which they came, by id */
+  #entries = new Map()
+  #pending = 0 // of them
+  /** @type {readonly any[] | undefined} */
+  #snapshot
+  #inFlight = 0
+  /** @type {any} */
+  #timer
+  #link
+  #isReady
+  #told
+
+  /**
+   * @param {import('./client.js').Link} link
+   * @param {() => boolean} isReady whether messages can be sent now
+   * @param {Told} told
+   */
+  constructor(link, isReady, told) {
+    this.#link = link
+    this.#isReady = isReady
+    this.#told = told
+  }
+
+  get isEmpty() {
+    return this.#entries.size === 0
+  }
+
+  /** Messages that are not known to be stored, in order. */
+  get messages() {
+    return (this.#snapshot ??= Object.freeze([...this.#entries.values()].map(({ message }) => message)))
+  }
+
+  /**
+   * Sends a message now or when that is possible.
+   *
+   * @param {any} message
+   * @param {import('./client.js').Content} content
+   * @returns {Promise<Receipt>}
+   */
+  add(message, content) {
+    const known = this.#entries.get(message.id)
+    if (known && isPending(known)) return known.promise
+    const { budget } = this.#link
+    if (budget.held >= budget.count) return Promise.reject(new QueueError('queue_full', `${budget.count} messages wait to be sent already`))
+    this.#entries.delete(message.id)
+    const entry = this.#enter(message, content)
+    this.#told.state(message)
+    this.pump()
+    return entry.promise
+  }
+
+  /**
+   * Sends a message again that failed.
+   *
+   * @param {string} id
+   */
+  resend(id) {
+    const entry = this.#entries.get(id)
+    if (!entry) return Promise.reject(new QueueError('discarded', 'there is no failed message of this id'))
+    const { error, ...message } = entry.message
+    return this.add({ ...message, state: 'pending' }, entry.content)
+  }
+
+  /**
+   * Forgets a message that failed.
+   *
+   * @param {string} id
+   */
+  discard(id) {
+    const entry = this.#entries.get(id)
+    if (entry && !isPending(entry)) this.#remove(entry)
+  }
+
+  /** Sends what may be sent. */
+  pump() {
+    for (const entry of this.#entries.values()) {
+      if (!this.#isReady()) return
+      if (!isPending(entry)) continue
+      if (entry.isInFlight && entry.isAgain) return
+      if (entry.isInFlight) continue
+      if (this.#inFlight >= (entry.isAgain ? 1 : WINDOW)) return
+      this.#send(entry)
+    }
+  }
+
+  /**
+   * A frame of the channel has brought an own message.
+   *
+   * @param {any} message
+   */
+  found(message) {
+    const entry = this.#entries.get(message.id)
+    if (entry) this.#sent(entry, message)
+  }
+
+  /**
+   * Gives all up that is pending.
+   *
+   * @param {any} error
+   */
+  failAll(error) {
+    for (const entry of [...this.#entries.values()]) if (isPending(entry)) this.#fail(entry, error)
+  }
+
+  /**
+   * @param {any} message
+   * @param {import('./client.js').Content} content
+   * @returns {Entry}
+   */
+  #enter(message, content) {
+    const { budget } = this.#link
+    const isBehind = [...this.#entries.values()].some((other) => isPending(other) && other.isAgain)
+    /** @type {any} */
+    const entry = { message, content, isAgain: isBehind || !this.#isReady(), isInFlight: false, until: performance.now() + budget.ageMs }
+    entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
+    this.#entries.set(message.id, entry)
+    this.#snapshot = undefined
+    this.#pending++
+    budget.held++
+    this.#timer ??= setTimeout(() => this.#expire(), budget.ageMs)
+    return entry
+  }
+
+  /** @param {Entry} entry */
+  async #send(entry) {
+    entry.isInFlight = true
+    this.#inFlight++
+    try {
+      if (entry.isAgain) await this.#link.lane.run(() => this.#try(entry))
+      else await this.#try(entry)
+    } catch (error) {
+      this.#missed(entry, error)
+    } finally {
+      entry.isInFlight = false
+      this.#inFlight--
+      this.pump()
+    }
+  }
+
+  /**
+   * @param {Entry} entry
+   * @returns {Promise<void>}
+   */
+  #try(entry) {
+    if (!this.#has(entry)) return Promise.resolve() // given up, or found
+    if (entry.isAgain && entry.until <= performance.now()) return Promise.reject(expired())
+    return new Promise((resolve, reject) => {
+      this.#link.publish(entry.message, entry.content, (error, ack) => {
+        if (error) return reject(error)
+        this.#acked(entry, ack)
+        resolve()
+      })
+    })
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {any} ack
+   */
+  #acked(entry, { seq, timestamp }) {
+    if (!this.#has(entry)) return
+    const message = { ...entry.message, state: 'sent', timestamp, ...(seq && { seq }) }
+    this.#sent(entry, message)
+    this.#told.stored(message)
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {any} message
+   */
+  #sent(entry, message) {
+    this.#remove(entry)
+    this.#told.state(message)
+    entry.resolve({ id: message.id, ...(message.seq && { seq: message.seq }) })
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {any} error
+   */
+  #missed(entry, error) {
+    if (!this.#has(entry)) return // given up, or found
+    if (isFinal(entry, error)) return this.#fail(entry, error)
+    entry.isAgain = true
+    if (!(error instanceof ConnectionError)) this.#link.lane.wait(error.retryAfterMs ?? AGAIN)
+    if (entry.until <= performance.now()) this.#fail(entry, expired())
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {any} error
+   */
+  #fail(entry, error) {
+    this.#settle()
+    entry.message = { ...entry.message, state: 'failed', error }
+    this.#snapshot = undefined
+    this.#told.state(entry.message)
+    entry.reject(error)
+  }
+
+  /** @param {Entry} entry that is pending and not known to be stored */
+  #has(entry) {
+    return isPending(entry) && this.#entries.get(entry.message.id) === entry
+  }
+
+  /** @param {Entry} entry */
+  #remove(entry) {
+    this.#entries.delete(entry.message.id)
+    this.#snapshot = undefined
+    if (isPending(entry)) this.#settle()
+  }
+
+  /** One is pending no more. */
+  #settle() {
+    this.#link.budget.held--
+    if (--this.#pending > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  // What is in flight is looked at when its answer is late.
+  #expire() {
+    this.#timer = undefined
+    const now = performance.now()
+    for (const entry of [...this.#entries.values()]) {
+      if (!isPending(entry)) continue
+      if (entry.until > now) return void (this.#timer ??= setTimeout(() => this.#expire(), entry.until - now))
+      if (!entry.isInFlight) this.#fail(entry, expired())
+    }
+  }
+}
+
+const isPending = (/** @type {Entry} */ { message }) => message.state === 'pending'
+
+/**
+ * Whether sending a message again would not help, or is for the application to decide.
+ *
+ * @param {Entry} entry
+ * @param {any} error
+ */
+function isFinal(entry, error) {
+  if (error instanceof RateLimitError) return !entry.isAgain
+  if (error instanceof ConnectionError || error instanceof BusyError) return false
+  return error.code !== 'unknown' && error.code !== 'unavailable'
+}
+
+const expired = () => new QueueError('expired', 'the message could not be sent in time; it may have arrived all the same')

@@ -1,0 +1,59 @@
+// Frames that wait for their reply.
+
+import { ConnectionError, errorOf } from './errors.js'
+
+/** How long a reply may take, in ms. */
+const PATIENCE = 10_000
+
+/**
+ * @typedef {{type: string, id?: string | number, [field: string]: any}} Frame
+ * @typedef {(error: any, reply?: any) => void} Settle one of the two
+ */
+
+export class Requests {
+  #nextId = 1
+  /** @type {Map<number, {settle: Settle, timer: any}>} by id */
+  #open = new Map()
+
+  /** An id that no other frame has. */
+  newId() {
+    return this.#nextId++
+  }
+
+  /**
+   * Calls settle once, with the reply to the frame of an id, while that is being
+   * told: before any frame that came behind it.
+   *
+   * @param {number} id
+   * @param {Settle} settle
+   */
+  expect(id, settle) {
+    const timer = setTimeout(() => this.#settle(id, new ConnectionError('timeout', 'the server has not answered in time')), PATIENCE)
+    this.#open.set(id, { settle, timer })
+  }
+
+  /** @param {Frame} frame which may be a reply */
+  answer(frame) {
+    const id = /** @type {number} */ (frame.id)
+    if (frame.type === 'error') this.#settle(id, errorOf(/** @type {any} */ (frame)))
+    else this.#settle(id, undefined, frame)
+  }
+
+  /** Nothing that is open will be answered. */
+  drop() {
+    for (const id of [...this.#open.keys()]) this.#settle(id, new ConnectionError('disconnected', 'the connection was lost'))
+  }
+
+  /**
+   * @param {number} id
+   * @param {any} error
+   * @param {Frame} [reply]
+   */
+  #settle(id, error, reply) {
+    const request = this.#open.get(id)
+    if (!request) return
+    this.#open.delete(id)
+    clearTimeout(request.timer)
+    request.settle(error, reply)
+  }
+}

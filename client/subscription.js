@@ -1,0 +1,276 @@
+// Being in a channel, across connections: docs/protocol.md, "How to never miss
+// or double a message".
+
+import { ConnectionError, RefusedError } from './errors.js'
+
+/** How long to wait where the server could not tell, in ms. */
+const JOIN_AGAIN = 2_000
+
+/**
+ * @typedef {{epoch: string, seq: number}} Place
+ * @typedef {{channel: string, reason: 'trimmed' | 'new_epoch' | 'not_kept', from?: Place, to?: Place}} Gap messages that may be missing
+ * @typedef {'unsubscribed' | 'subscribing' | 'subscribed' | 'failed'} SubscriptionStatus
+ * @typedef {{previous: SubscriptionStatus, current: SubscriptionStatus, error?: any}} SubscriptionChange
+ * @typedef {{
+ *   deliver: (frame: any) => void,
+ *   gap: (gap: Gap) => void,
+ *   present: (list: any) => void,
+ *   changed: (change: SubscriptionChange) => void,
+ * }} Told what is told as it happens
+ */
+
+export class Subscription {
+  /** @type {SubscriptionStatus} */
+  status = 'unsubscribed'
+  /** @type {Place | undefined} up to where nothing is missing; none where the channel has no numbers, or may not be read */
+  at
+
+  #channel
+  #link
+  #told
+  #holds = 0
+  #last = 0
+  #wasLive = false // since it was first held
+  /** @type {Entry | undefined} of who waits to be in, or is since this connection began */
+  #entry
+  /** @type {object | undefined} the asking that counts */
+  #attempt
+  /** @type {any} */
+  #timer
+
+  /**
+   * @param {string} channel
+   * @param {import('./client.js').Link} link
+   * @param {Told} told
+   */
+  constructor(channel, link, told) {
+    this.#channel = channel
+    this.#link = link
+    this.#told = told
+  }
+
+  get isHeld() {
+    return this.#holds > 0
+  }
+
+  /**
+   * Is in from now on, until it is released as often.
+   *
+   * @param {number} last how many of the newest messages come first, for the first who holds it
+   */
+  hold(last) {
+    this.#holds++
+    if (this.#holds === 1) this.#last = last
+    const entry = (this.#entry ??= new Entry())
+    entry.waiting++
+    this.opened()
+    return entry.promise
+  }
+
+  /** Answers whether nobody holds it any more. */
+  release() {
+    if (this.#holds === 0 || --this.#holds > 0) return false
+    this.#entry?.refuse(new RefusedError('not_subscribed', `${this.#channel} was unsubscribed meanwhile`))
+    this.#forget()
+    this.#become('unsubscribed')
+    return true
+  }
+
+  /** There may be a connection to join with. */
+  opened() {
+    if (this.isHeld && this.#link.isOpen() && !this.#attempt && this.status !== 'subscribed') this.#join()
+  }
+
+  /** The connection is lost. */
+  closed() {
+    this.#stop()
+    if (this.status === 'subscribed') this.#entry = undefined // who asks now waits for the next
+    if (this.isHeld) this.#become('subscribing')
+  }
+
+  /**
+   * There will be no other connection, until the application says so.
+   *
+   * @param {ConnectionError} error
+   */
+  ended(error) {
+    this.#letDown(error)
+  }
+
+  /**
+   * A frame of the channel that tells where it goes on, or holds a message.
+   *
+   * @param {any} frame
+   */
+  take(frame) {
+    if (frame.type === 'subscribed') this.#take(frame)
+    else if (this.status === 'subscribed') this.#hear(frame)
+  }
+
+  /**
+   * An own message was stored. Answers whether it is the next of the channel;
+   * otherwise a frame has brought it, or will.
+   *
+   * @param {number | undefined} seq
+   */
+  isNext(seq) {
+    if (this.status !== 'subscribed') return false
+    if (seq === undefined || !this.at) return true
+    if (seq !== this.at.seq + 1) return false
+    this.at = { ...this.at, seq }
+    return true
+  }
+
+  async #join() {
+    this.#stop()
+    const attempt = (this.#attempt = {})
+    this.#become('subscribing')
+    try {
+      await this.#link.lane.run(async () => attempt === this.#attempt && this.#ask())
+    } catch (error) {
+      if (attempt === this.#attempt) this.#refused(error)
+    }
+  }
+
+  #ask() {
+    const from = this.at ? { since: this.at } : this.#last && !this.#wasLive ? { last: this.#last } : {}
+    return this.#link.request('subscribe', { channel: this.#channel, ...from })
+  }
+
+  /** @param {any} error */
+  #refused(error) {
+    this.#attempt = undefined
+    if (error instanceof ConnectionError || error.code === 'unavailable') {
+      if (this.#link.isOpen()) this.#timer = setTimeout(() => this.#join(), JOIN_AGAIN)
+    } else if (error.code === 'forbidden' && (this.at || this.#last)) { // who may not read may still hear
+      this.at = undefined
+      this.#last = 0
+      this.#join()
+    } else {
+      this.#letDown(error)
+      this.#become('failed', error)
+    }
+  }
+
+  /**
+   * Who waits to be in will not be, and so does not hold it.
+   *
+   * @param {any} error
+   */
+  #letDown(error) {
+    this.#holds -= this.#entry?.refuse(error) ?? 0
+    this.#entry = undefined
+  }
+
+  /**
+   * The server says where it goes on from: in answer to what was asked, or unasked,
+   * and then with recovered false when messages are lost for good.
+   *
+   * @param {any} frame
+   */
+  #take(frame) {
+    if (frame.presence) this.#told.present(frame.presence)
+    const isAnswer = frame.id !== undefined
+    if (!isAnswer && (this.status !== 'subscribed' || frame.recovered === undefined)) return // the server has joined it for us
+    this.#attempt = undefined
+    this.#goOn(frame)
+    if (!isAnswer) return
+    this.#wasLive = true
+    this.#become('subscribed')
+    this.#entry ??= new Entry()
+    this.#entry.admit(frame.recovered === undefined ? {} : { recovered: frame.recovered })
+  }
+
+  /** @param {any} frame */
+  #goOn({ epoch, seq, recovered, messages = [] }) {
+    const from = this.at
+    const to = epoch === undefined ? undefined : { epoch, seq }
+    if (from && recovered) messages.forEach((/** @type {any} */ message) => this.#hear(message))
+    else this.#begin(from, to, messages)
+    this.at = to
+  }
+
+  /**
+   * @param {Place | undefined} from
+   * @param {Place | undefined} to
+   * @param {any[]} messages
+   */
+  #begin(from, to, messages) {
+    const isAnew = !from || !to || from.epoch !== to.epoch || to.seq < from.seq
+    if (this.#wasLive) this.#told.gap({ channel: this.#channel, reason: reasonOf(from, to), ...(from && { from }), ...(to && { to }) })
+    this.at = to && { ...to, seq: isAnew ? (messages[0]?.seq ?? 1) - 1 : from.seq }
+    for (const message of messages) {
+      if (isAnew || message.seq > from.seq) this.#deliver(message)
+    }
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    if (!this.at || message.seq === undefined || message.seq === this.at.seq + 1) this.#deliver(message)
+    else if (message.seq > this.at.seq) this.#join() // never seen; the log has what is between
+  }
+
+  /** @param {any} message */
+  #deliver(message) {
+    if (this.at && message.seq !== undefined) this.at = { ...this.at, seq: message.seq }
+    this.#told.deliver(message)
+  }
+
+  #stop() {
+    clearTimeout(this.#timer)
+    this.#attempt = undefined
+  }
+
+  #forget() {
+    this.#stop()
+    this.#entry = undefined
+    this.#wasLive = false
+    this.at = undefined
+  }
+
+  /**
+   * @param {SubscriptionStatus} current
+   * @param {any} [error]
+   */
+  #become(current, error) {
+    const previous = this.status
+    this.status = current
+    if (previous !== current) this.#told.changed({ previous, current, ...(error && { error }) })
+  }
+}
+
+/**
+ * @param {Place | undefined} from
+ * @param {Place | undefined} to
+ */
+function reasonOf(from, to) {
+  if (!from || !to) return 'not_kept'
+  return from.epoch === to.epoch ? 'trimmed' : 'new_epoch'
+}
+
+/** Being let into the channel, once. */
+class Entry {
+  waiting = 0
+  #settle = { resolve: (/** @type {any} */ _) => {}, reject: (/** @type {any} */ _) => {} }
+  promise = new Promise((resolve, reject) => Object.assign(this.#settle, { resolve, reject }))
+
+  constructor() {
+    this.promise.catch(() => {}) // whoever waits is told
+  }
+
+  /** @param {{recovered?: boolean}} how */
+  admit(how) {
+    this.waiting = 0
+    this.#settle.resolve(how)
+  }
+
+  /**
+   * Answers how many were waiting.
+   *
+   * @param {any} error
+   */
+  refuse(error) {
+    this.#settle.reject(error)
+    return this.waiting
+  }
+}
