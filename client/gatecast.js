@@ -11,6 +11,7 @@
 // It runs as it is in browsers, Node, Deno and Bun.
 
 export { createClient } from './client.js'
+export { Conversation } from './conversation.js'
 export { BusyError, ConnectionError, QueueError, RateLimitError, RefusedError, UnauthorizedError } from './errors.js'
 export { Presence } from './presence.js'
 
