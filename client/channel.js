@@ -66,7 +66,7 @@ export class Channel extends Emitter {
       deliver: (frame) => this.#deliver(frame),
       gap: (gap) => this.emit('gap', gap),
       present: (list) => this.presence.begin(list),
-      changed: (change) => this.emit('status', change),
+      changed: (change) => this.#changed(change),
     })
     this.#outbox = new Outbox(link, () => this.#mayPublish(), {
       state: (message) => this.emit('outgoing', message),
@@ -82,6 +82,22 @@ export class Channel extends Emitter {
       tell: (isTyping) => link.send('typing', { channel: name, isTyping }),
       changed: () => this.emit('typing', this.typing.users),
     })
+  }
+
+  /**
+   * Calls fn with whatever an event tells from now on. It answers the function that undoes it.
+   *
+   * @template {keyof ChannelEvents<E>} T
+   * @param {T} event
+   * @param {(value: ChannelEvents<E>[T]) => void} fn
+   */
+  on(event, fn) {
+    const undo = super.on(event, fn)
+    this.#link.keep(this, true)
+    return () => {
+      undo()
+      this.#link.keep(this, this.isBusy)
+    }
   }
 
   /** Whether one is in. */
@@ -231,7 +247,7 @@ export class Channel extends Emitter {
    * @internal
    */
   get isBusy() {
-    return this.#subscription.isHeld || !this.#outbox.isEmpty
+    return this.isHeard || this.#subscription.isHeld || !this.#outbox.isEmpty
   }
 
   /**
@@ -243,7 +259,13 @@ export class Channel extends Emitter {
     if (CROSSINGS.includes(frame.type)) this.#cross(frame)
     else if (frame.type === 'typing') this.#type(frame)
     else if (frame.type === 'subscribed' || MESSAGES.includes(frame.type)) this.#subscription.take(frame)
-    if (frame.type === 'subscribed') this.#outbox.pump()
+  }
+
+  /** @param {import('./subscription.js').SubscriptionChange} change */
+  #changed(change) {
+    if (change.error) this.#link.logger?.warn?.(`gatecast: ${this.name} cannot be subscribed to`, change.error)
+    this.emit('status', change)
+    this.#outbox.pump()
   }
 
   /** What was lost comes first, so that nothing is stored twice and all is in order. */

@@ -52,6 +52,7 @@ const QUEUE_AGE = 120_000
  *   keep: (channel: Channel<any>, isBusy: boolean) => void,
  *   lane: Lane,
  *   budget: Budget,
+ *   logger?: Logger,
  * }} Link
  */
 
@@ -113,7 +114,7 @@ export class Client extends Emitter {
     this.#connection.on('status', (change) => this.#changed(change))
     this.#connection.on('frame', (frame) => this.#take(frame))
     this.#connection.on('binary', (data) => this.#takeBinary(data))
-    this.#link = this.#makeLink(new Budget(queue.count ?? QUEUE_COUNT, queue.ageMs ?? QUEUE_AGE))
+    this.#link = this.#makeLink(new Budget(queue.count ?? QUEUE_COUNT, queue.ageMs ?? QUEUE_AGE), logger)
   }
 
   /** @returns {Status} */
@@ -216,9 +217,10 @@ export class Client extends Emitter {
 
   /**
    * @param {Budget} budget
+   * @param {Logger} [logger]
    * @returns {Link}
    */
-  #makeLink(budget) {
+  #makeLink(budget, logger) {
     return {
       isOpen: () => this.status === 'connected',
       user: () => this.user,
@@ -229,6 +231,7 @@ export class Client extends Emitter {
       keep: (channel, isBusy) => void (isBusy ? this.#busy.set(channel.name, channel) : this.#busy.delete(channel.name)),
       lane: this.#lane,
       budget,
+      logger,
     }
   }
 

@@ -203,7 +203,7 @@ export class Outbox {
    */
   #acked(entry, { seq, timestamp }) {
     if (!this.#has(entry)) return
-    const message = { ...entry.message, state: 'sent', timestamp, ...(seq && { seq }) }
+    const message = { ...entry.message, ...this.#link.user(), state: 'sent', timestamp, ...(seq && { seq }) }
     this.#sent(entry, message)
     this.#told.stored(message)
   }

@@ -2,6 +2,7 @@
 // or double a message".
 
 import { ConnectionError, RefusedError } from './errors.js'
+import { Recent } from './recent.js'
 
 /** How long to wait where the server could not tell, in ms. */
 const JOIN_AGAIN = 2_000
@@ -31,6 +32,7 @@ export class Subscription {
   #holds = 0
   #last = 0
   #wasLive = false // since it was first held
+  #recent = new Recent() // messages without a number: their sender may have sent one again
   /** @type {Entry | undefined} of who waits to be in, or is since this connection began */
   #entry
   /** @type {object | undefined} the asking that counts */
@@ -206,8 +208,15 @@ export class Subscription {
 
   /** @param {any} message */
   #hear(message) {
-    if (!this.at || message.seq === undefined || message.seq === this.at.seq + 1) this.#deliver(message)
+    if (!this.at || message.seq === undefined) this.#hearUnnumbered(message)
+    else if (message.seq === this.at.seq + 1) this.#deliver(message)
     else if (message.seq > this.at.seq) this.#join() // never seen; the log has what is between
+  }
+
+  /** @param {any} message */
+  #hearUnnumbered(message) {
+    const { userId, key } = message
+    if (!key || this.#recent.isNew(`${userId} ${key}`)) this.#deliver(message)
   }
 
   /** @param {any} message */
