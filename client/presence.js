@@ -124,7 +124,7 @@ export class Presence {
   /** Whether only a new list tells who is there: names were left out, or who was named has left. */
   get #isWorn() {
     const { isStale, users, count } = this.#roster
-    return users.size < Math.min(count, this.#named / 2)
+    return isStale || users.size < Math.min(count, this.#named / 2)
   }
 
   /**
