@@ -130,6 +130,7 @@ export class Channel extends Emitter {
   /** Leaves, when everyone who subscribed has. */
   async unsubscribe() {
     if (!this.#subscription.release()) return
+    this.typing.stop()
     this.presence.close()
     this.typing.close()
     this.#link.keep(this, this.isBusy)

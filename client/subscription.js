@@ -171,8 +171,8 @@ export class Subscription {
    * @param {any} frame
    */
   #take(frame) {
-    if (frame.presence) this.#told.present(frame.presence)
     const isAnswer = frame.id !== undefined
+    if (isAnswer || frame.presence) this.#told.present(frame.presence) // who may not see it gets none
     if (!isAnswer && (this.status !== 'subscribed' || frame.recovered === undefined)) return // the server has joined it for us
     this.#attempt = undefined
     this.#goOn(frame)
