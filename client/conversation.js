@@ -13,22 +13,16 @@ import { Emitter } from './emitter.js'
 const ASK_AGAIN = 2000
 
 /**
- * @typedef {{
- *   id: string, channel: string, event: string, data: any, seq?: number, epoch?: string,
- *   userId: string, username: string, clientId?: string, timestamp: string,
- *   isOwn: boolean, state: 'pending' | 'sent' | 'failed', error?: any, isRemoved?: boolean,
- * }} Message
- * @typedef {Message & {gapBefore?: boolean}} Line a message; with gapBefore some that came before it may be missing
- * @typedef {{
- *   outgoing: readonly Message[],
- *   subscribe: () => Promise<any>,
- *   unsubscribe: () => Promise<any>,
- *   history: (page: {before?: number, limit?: number}) => Promise<{messages: Message[], more: boolean}>,
- *   on: (event: any, fn: (value: any) => void) => () => void,
- * }} Room a channel, as far as it is needed here
+ * A message. With `gapBefore` some that came before it may be missing.
+ *
+ * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @typedef {import('./message.js').Message<E> & {gapBefore?: boolean}} Line
  */
 
-/** @extends {Emitter<{change: undefined}>} */
+/**
+ * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @extends {Emitter<{change: undefined}>}
+ */
 export class Conversation extends Emitter {
   #room
   #last
@@ -41,12 +35,14 @@ export class Conversation extends Emitter {
   /** @type {(() => void)[]} */
   #undo = []
 
-  /** @type {Line[]} what is stored */
+  /** @type {Line<any>[]} what is stored */
   #stored = []
   /** Where the messages behind the last gap begin in #stored: numbers are in order, and without a hole, from there on. */
   #base = 0
   /** @type {Set<string>} marks of what is in #stored */
   #known = new Set()
+  /** @type {Map<string, Line<any>>} own ones that are stored, and come in their turn, by id */
+  #early = new Map()
   /** How many messages loadOlder has brought: they are kept on top of #keep. */
   #loaded = 0
 
@@ -63,12 +59,12 @@ export class Conversation extends Emitter {
   /** @type {any} */
   #retry
 
-  /** @type {readonly Line[] | undefined} until something changes */
+  /** @type {readonly Line<E>[] | undefined} until something changes */
   #messages
   #isTelling = false
 
   /**
-   * @param {Room} room
+   * @param {import('./channel.js').Channel<E>} room
    * @param {{last?: number, keep?: number}} [options] how many messages are loaded at a time, 100 at most, and how
    *   many stored ones are kept, besides those that loadOlder brought: the oldest go
    */
@@ -88,11 +84,10 @@ export class Conversation extends Emitter {
    * What is stored, in the order of its numbers, then what is pending or has
    * failed. It is the same array until something changes.
    *
-   * @returns {readonly Line[]}
+   * @returns {readonly Line<E>[]}
    */
   get messages() {
-    this.#messages ??= [...this.#stored, ...this.#room.outgoing.filter((message) => !this.#known.has(mark(message)))]
-    return this.#messages
+    return (this.#messages ??= [...this.#stored, ...this.#early.values(), ...this.#room.outgoing.filter((message) => !this.#known.has(mark(message)))])
   }
 
   /** Whether the server has, or may have, messages to put in front. */
@@ -148,6 +143,7 @@ export class Conversation extends Emitter {
     this.#base = 0
     this.#loaded = 0
     this.#known.clear()
+    this.#early.clear()
     this.#isGap = false
     this.#hasOlder = this.#last === 0
     this.#mayRead = true
@@ -159,7 +155,7 @@ export class Conversation extends Emitter {
     const room = this.#room
     this.#undo = [
       room.on('message', (message) => this.#hear(message)),
-      room.on('outgoing', () => this.#changed()),
+      room.on('outgoing', (message) => this.#follow(message)),
       room.on('gap', (gap) => this.#part((gap.to?.seq ?? 0) > 0)),
       room.on('status', ({ current }) => current === 'subscribed' && this.#loadFirst()),
     ]
@@ -181,6 +177,7 @@ export class Conversation extends Emitter {
    */
   #part(hasOlder) {
     this.#era++
+    this.#early.clear() // they are behind the gap, or in it
     for (let at = this.#base + 1; at < this.#stored.length; at++) {
       const { seq } = this.#stored[at]
       // A page may be ahead of what comes: what was to come in between does not.
@@ -193,12 +190,18 @@ export class Conversation extends Emitter {
     this.#changed()
   }
 
-  /** @param {Message} message */
+  /** @param {Line<any>} message */
   #hear(message) {
     const newest = this.#base < this.#stored.length ? this.#stored.at(-1) : undefined
     if (message.epoch && newest?.epoch && message.epoch !== newest.epoch) this.#part(true)
     this.#put(message)
     this.#bound()
+    this.#changed()
+  }
+
+  /** @param {Line<any>} message an own one */
+  #follow(message) {
+    if (message.state === 'sent' && !this.#known.has(mark(message))) this.#early.set(message.id, message)
     this.#changed()
   }
 
@@ -249,7 +252,7 @@ export class Conversation extends Emitter {
   }
 
   /**
-   * @param {{messages: Message[], more: boolean}} page
+   * @param {{messages: Line<any>[], more: boolean}} page
    * @param {number} [before] what it was asked to end before
    */
   #prepend({ messages, more }, before = 1) {
@@ -272,7 +275,7 @@ export class Conversation extends Emitter {
    * Whether a message shows that nothing is missing at the last gap: it is the one
    * before it, or follows that.
    *
-   * @param {Message} message
+   * @param {Line<any>} message
    */
   #reaches(message) {
     const end = this.#stored[this.#base - 1]
@@ -302,9 +305,10 @@ export class Conversation extends Emitter {
    * Puts a message where it belongs. One that is there is not put again, but
    * takes the place of the other where its sender's account has gone.
    *
-   * @param {Message} message
+   * @param {Line<any>} message
    */
   #put(message) {
+    if (message.isOwn) this.#early.delete(message.id)
     const at = this.#placeOf(message.seq)
     const there = this.#stored[at]
     if (message.seq !== undefined && there?.seq === message.seq) {
@@ -318,7 +322,7 @@ export class Conversation extends Emitter {
    * Whether a message is there, under whatever number. A number of nobody knows
    * which life of the channel tells nothing.
    *
-   * @param {Message} message
+   * @param {Line<any>} message
    */
   #isKnown(message) {
     const isVague = message.seq !== undefined && message.epoch === undefined && !message.isOwn
@@ -344,7 +348,7 @@ export class Conversation extends Emitter {
 
   /**
    * @param {number} at
-   * @param {Message} message
+   * @param {Line<any>} message
    */
   #replace(at, message) {
     const there = this.#stored[at]
@@ -355,7 +359,7 @@ export class Conversation extends Emitter {
 
   /**
    * @param {number} at
-   * @param {Message} message
+   * @param {Line<any>} message
    */
   #insert(at, message) {
     const follower = this.#stored[at]
@@ -392,15 +396,15 @@ export class Conversation extends Emitter {
  * What tells a message from all others that are not stored under its number. A
  * sender's ids are their own: nobody hides a message of someone else.
  *
- * @param {Message} message
+ * @param {Line<any>} message
  */
 function mark({ id, isOwn, userId }) {
   return isOwn ? id : `${userId}\n${id}`
 }
 
 /**
- * @param {Line} line
- * @returns {Message}
+ * @param {Line<any>} line
+ * @returns {Line<any>}
  */
 function unmarked({ gapBefore, ...message }) {
   return message

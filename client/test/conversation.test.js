@@ -56,8 +56,14 @@ class FakeRoom extends Emitter {
     this.log.slice(-count).forEach((message) => this.emit('message', message))
   }
   setOutgoing(...messages) {
+    const gone = this.outgoing.find(({ id }) => !messages.some((message) => message.id === id))
     this.outgoing = messages
-    this.emit('outgoing', messages.at(-1))
+    this.emit('outgoing', messages.at(-1) ?? { ...gone, state: 'discarded' })
+  }
+  /** An own message is stored as the server says, and comes in its turn. */
+  acks(message) {
+    this.outgoing = this.outgoing.filter(({ id }) => id !== message.id)
+    this.emit('outgoing', { ...message, epoch: undefined })
   }
   beginsAnew() {
     const from = { epoch: this.epoch, seq: this.log.at(-1)?.seq ?? 0 }
@@ -171,6 +177,19 @@ test('own messages stand at the end until they are stored', async () => {
   room.setOutgoing()
   room.tell('message', room.message(4, { isOwn: true, id: 'k2' }))
   assert.deepEqual(talk.messages.map(({ seq }) => seq), [1, 2, 3, 4])
+})
+
+test('an own message that is stored ahead of its turn stays where it is until then', async () => {
+  const room = new FakeRoom()
+  room.store(1)
+  const talk = await opened(room)
+  room.setOutgoing(room.message(undefined, { isOwn: true, id: 'k', state: 'pending' }))
+  room.store(1)
+  room.acks(room.message(3, { isOwn: true, id: 'k' }))
+  assert.deepEqual(talk.messages.map(({ id, state }) => [id, state]), [['one:1', 'sent'], ['k', 'sent']])
+  room.tell('message', room.message(2))
+  room.tell('message', room.message(3, { isOwn: true, id: 'k' }))
+  assert.deepEqual(ids(talk), ['one:1', 'one:2', 'k'])
 })
 
 test('nobody hides a message of someone else by its id', async () => {
@@ -402,10 +421,12 @@ function randomOf(seed) {
 }
 
 /** What must be true at any time. */
-function check(talk, room, keep, heard, delivered) {
-  const stored = talk.messages.filter(({ state }) => state === 'sent')
+function check(talk, room, { keep, heard, delivered, early }) {
+  const stored = talk.messages.filter(({ epoch }) => epoch !== undefined)
   assert.equal(new Set(talk.messages.map(({ id, isOwn }) => `${isOwn} ${id}`)).size, talk.messages.length, 'each is there once')
-  assert.deepEqual(talk.messages.slice(stored.length), room.outgoing.filter(({ id }) => !stored.some((message) => message.isOwn && message.id === id)), 'what is not stored is at the end')
+  stored.forEach(({ id }) => early.delete(id))
+  const tail = [...early, ...room.outgoing.map(({ id }) => id)].filter((id) => !stored.some((message) => message.isOwn && message.id === id))
+  assert.deepEqual(talk.messages.slice(stored.length).map(({ id }) => id), tail, 'what is not stored is at the end')
   stored.forEach((message, i) => {
     const before = stored[i - 1]
     const isUnderWay = message.epoch === room.epoch && before?.seq >= delivered // a page is ahead of what comes
@@ -437,12 +458,14 @@ test('whatever happens in whatever order, nothing is lost, doubled or out of pla
     const deliver = (count) => {
       for (const message of room.log.filter(({ seq }) => seq > delivered).slice(0, count)) {
         delivered = message.seq
-        room.outgoing = room.outgoing.filter(({ id }) => !message.isOwn || id !== message.id)
+        if (room.outgoing.some(({ id }) => message.isOwn && id === message.id)) room.acks(message)
+        if (message.isOwn) early.delete(message.id)
         room.tell('message', message)
       }
     }
     let keys = 0
     const storedKeys = new Set()
+    const early = new Set() // keys that are acked ahead of their turn
     const actions = [
       () => room.store(1 + random(4)),
       () => deliver(1 + random(4)),
@@ -456,6 +479,9 @@ test('whatever happens in whatever order, nothing is lost, doubled or out of pla
         const mine = room.outgoing.find(({ id }) => !storedKeys.has(id))
         if (mine) room.log.push(room.message((room.log.at(-1)?.seq ?? 0) + 1, { isOwn: true, id: mine.id }))
         storedKeys.add(mine?.id) // the server stores a key once
+        if (!mine || random(2)) return
+        early.add(mine.id)
+        room.acks(room.log.at(-1))
       },
       () => room.setOutgoing(...room.outgoing.map((message) => ({ ...message, state: random(2) ? 'failed' : 'pending' }))),
       () => { // the sender of a message is gone
@@ -468,17 +494,19 @@ test('whatever happens in whatever order, nothing is lost, doubled or out of pla
         room.log = room.log.filter(({ seq }) => seq > delivered + 2)
         room.tell('gap', { reason: 'trimmed', from, to: { epoch: room.epoch, seq: room.log.at(-1).seq } })
         delivered = room.log.at(-1).seq - 3
+        early.clear()
         deliver(3)
       },
       () => {
         room.beginsAnew()
         delivered = 0
+        early.clear()
       },
     ]
     for (let step = 0; step < 60; step++) {
       actions[random(random(4) ? actions.length - 2 : actions.length)]()
       if (random(3) === 0) await settle()
-      check(talk, room, keep, heard, delivered)
+      check(talk, room, { keep, heard, delivered, early })
     }
 
     // In the end all that the server has can be had.
@@ -491,7 +519,7 @@ test('whatever happens in whatever order, nothing is lost, doubled or out of pla
     for (let page = 0; talk.hasOlder; page++) {
       assert.ok(page < 300, `seed ${seed}: there is no end`)
       await talk.loadOlder()
-      check(talk, room, keep, heard, delivered)
+      check(talk, room, { keep, heard, delivered, early })
     }
     const seqs = talk.messages.filter(({ epoch }) => epoch === room.epoch).map(({ seq }) => seq)
     const missing = room.log.filter(({ seq }) => !seqs.includes(seq))
