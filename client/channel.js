@@ -23,7 +23,7 @@ const CROSSINGS = ['user_joined', 'user_left', 'presence']
 /**
  * What a channel tells:
  * - `message`: every message, in order and once; own ones when they are stored;
- * - `outgoing`: an own message that became pending, sent or failed;
+ * - `outgoing`: an own message that became pending, sent or failed, or was discarded;
  * - `gap`: messages may be missing before what comes next;
  * - `presence`, `typing`: who is there, who types, has changed;
  * - `status`: whether one is in.

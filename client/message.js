@@ -31,7 +31,7 @@ import { fromBase64 } from './binary.js'
  *   clientId?: string,
  *   timestamp: string,
  *   isOwn: boolean,
- *   state: 'pending' | 'sent' | 'failed',
+ *   state: 'pending' | 'sent' | 'failed' | 'discarded',
  *   error?: import('./errors.js').GatecastError,
  *   isRemoved?: boolean,
  * }} Envelope

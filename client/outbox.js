@@ -112,7 +112,9 @@ export class Outbox {
    */
   discard(id) {
     const entry = this.#entries.get(id)
-    if (entry && !isPending(entry)) this.#remove(entry)
+    if (!entry || isPending(entry)) return
+    this.#remove(entry)
+    this.#told.state({ ...entry.message, state: 'discarded' })
   }
 
   /** Sends what may be sent. */
