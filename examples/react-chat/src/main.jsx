@@ -1,0 +1,21 @@
+import { StrictMode, useState } from 'react'
+import { createRoot } from 'react-dom/client'
+import { GatecastProvider } from 'gatecast/react'
+import { Chat } from './Chat.jsx'
+import { LogIn } from './LogIn.jsx'
+import { getToken, hasSession } from './session.js'
+import './style.css'
+
+const options = { url: `${location.origin.replace('http', 'ws')}/ws`, getToken }
+
+function App() {
+  const [isIn, setIsIn] = useState(hasSession)
+  if (!isIn) return <LogIn onDone={() => setIsIn(true)} />
+  return (
+    <GatecastProvider options={options}>
+      <Chat onLeave={() => setIsIn(false)} />
+    </GatecastProvider>
+  )
+}
+
+createRoot(document.getElementById('root')).render(<StrictMode><App /></StrictMode>)
