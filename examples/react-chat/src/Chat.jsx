@@ -1,6 +1,5 @@
 import { useState } from 'react'
 import { useChannel, useStatus } from 'gatecast/react'
-import { logOut } from './session.js'
 
 const names = (users) => users.map(({ username }) => username).join(', ')
 
@@ -8,11 +7,6 @@ export function Chat({ onLeave }) {
   const status = useStatus()
   const { messages, hasOlder, loadOlder, send, resend, presence, typing } = useChannel('lobby')
   const [text, setText] = useState('')
-
-  function type(event) {
-    setText(event.target.value)
-    typing.keystroke()
-  }
 
   function submit(event) {
     event.preventDefault()
@@ -23,7 +17,7 @@ export function Chat({ onLeave }) {
 
   return (
     <>
-      <button onClick={() => logOut().then(onLeave, onLeave)}>Log out</button>
+      <button onClick={onLeave}>Log out</button>
       <p>Connection: <output>{status}</output>. Online: {names(presence.users)}.</p>
       {hasOlder && <button onClick={loadOlder}>Older messages</button>}
       <ol role="log">
@@ -33,7 +27,7 @@ export function Chat({ onLeave }) {
       </ol>
       <p role="status">{typing.users.length > 0 && `${names(typing.users)} typing…`}</p>
       <form onSubmit={submit}>
-        <label>Message <input value={text} onChange={type} autoFocus /></label>
+        <label>Message <input value={text} onChange={(event) => setText(event.target.value)} onInput={typing.keystroke} autoFocus /></label>
         <button>Send</button>
       </form>
     </>

@@ -3,7 +3,7 @@ import { createRoot } from 'react-dom/client'
 import { GatecastProvider } from 'gatecast/react'
 import { Chat } from './Chat.jsx'
 import { LogIn } from './LogIn.jsx'
-import { getToken, hasSession } from './session.js'
+import { getToken, hasSession, logOut } from './session.js'
 import './style.css'
 
 const options = { url: `${location.origin.replace('http', 'ws')}/ws`, getToken }
@@ -11,9 +11,15 @@ const options = { url: `${location.origin.replace('http', 'ws')}/ws`, getToken }
 function App() {
   const [isIn, setIsIn] = useState(hasSession)
   if (!isIn) return <LogIn onDone={() => setIsIn(true)} />
+
+  function leave() {
+    setIsIn(false) // first, or the client would ask for another token
+    logOut()
+  }
+
   return (
     <GatecastProvider options={options}>
-      <Chat onLeave={() => setIsIn(false)} />
+      <Chat onLeave={leave} />
     </GatecastProvider>
   )
 }
