@@ -98,10 +98,14 @@ export class Conversation extends Emitter {
   /**
    * Subscribes and loads the newest messages. It is counted: as many close calls
    * end it. Where it rejects, with the error of the subscribe, there is nothing
-   * to close. A page that cannot be had now comes later by itself.
+   * to close. The channel's `status` tells of that too: the promise may be left
+   * alone. A page that cannot be had now comes later by itself.
    */
   open() {
-    if (this.#openings++ === 0) this.#opening = this.#begin()
+    if (this.#openings++ === 0) {
+      this.#opening = this.#begin()
+      this.#opening.catch(() => {})
+    }
     return this.#opening
   }
 

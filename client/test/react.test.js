@@ -9,7 +9,7 @@ Object.assign(globalThis, { window, document: window.document, IS_REACT_ACT_ENVI
 globalThis.navigator ??= window.navigator // Node has one from 21 on
 after(() => window.close())
 
-const { act, createElement: h, memo, StrictMode, useState } = await import('react')
+const { act, Activity, createElement: h, memo, StrictMode, useState } = await import('react')
 const { createRoot, hydrateRoot } = await import('react-dom/client')
 const { renderToString } = await import('react-dom/server')
 const { createClient } = await import('../gatecast.js')
@@ -193,6 +193,36 @@ test('another name is another channel', async () => {
   Served.logs['room:1'].push(said(2, 'room:1'))
   await page.draw(h(Talk, { name: 'room:1' }))
   assert.equal(page.text(), 'message 1 sent, message 2 sent')
+})
+
+test('what is hidden leaves, and what is shown again comes back', { skip: !Activity && 'this React has no Activity' }, async () => {
+  Served.logs.lobby = [said(1)]
+  const seen = {}
+  const half = (mode) => h(Activity, { mode }, h(Talk, { seen }))
+  const page = await show(newClient(), half('visible'))
+  const socket = await connect()
+  await page.draw(half('hidden'))
+  await during()
+  assert.equal(socket.count('unsubscribe'), 1)
+  Served.logs.lobby.push(said(2))
+  await page.draw(half('visible'), h(Talk))
+  await during()
+  assert.equal(seen.channel.messages.length, 2)
+  assert.equal(socket.count('subscribe'), 2)
+})
+
+test('another client takes the place of the one before', async () => {
+  Served.logs.lobby = [said(1)]
+  const [one, two] = [newClient(), newClient()]
+  const element = document.createElement('div')
+  const root = createRoot(element)
+  shown.push({ root })
+  for (const client of [one, two]) {
+    await during(() => root.render(h(StrictMode, null, h(GatecastProvider, { client }, h(Talk)))))
+    await connect()
+    assert.equal(element.textContent, 'message 1 sent')
+  }
+  assert.deepEqual([one.status, two.status, FakeSocket.all.length], ['disconnected', 'connected', 2])
 })
 
 test('who looks at presence or typing alone loads no messages, and is drawn for nothing else', async () => {
