@@ -331,7 +331,10 @@ export class Channel extends Emitter {
    * @param {import('./client.js').Content} content
    */
   async #sendNow(message, content) {
-    if (this.#link.isOpen() && this.#link.backlog() <= BACKLOG_MAX) this.#link.publish(message, content)
+    const isPossible = this.#link.isOpen() && this.#link.backlog() <= BACKLOG_MAX
+    // Where messages have numbers it has one, which has to be known.
+    const stored = (/** @type {any} */ _, /** @type {any} */ ack) => ack && this.#stored({ ...message, state: 'sent', seq: ack.seq, timestamp: ack.timestamp })
+    if (isPossible) this.#link.publish(message, content, this.#subscription.at && stored)
     return { id: message.id }
   }
 }
