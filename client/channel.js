@@ -151,8 +151,8 @@ export class Channel extends Emitter {
    * What is `volatile` is sent now or never, and nothing is heard of it: for
    * cursors and the like.
    *
-   * @template {keyof E & string} [K='message']
-   * @param {E[K]} data
+   * @template {keyof E & string} [K=Extract<'message', keyof E & string>]
+   * @param {import('./message.js').Publishable<E[K]>} data
    * @param {{event?: K, volatile?: boolean, id?: string}} [options]
    * @returns {Promise<{id: string, seq?: number}>}
    */

@@ -18,26 +18,31 @@ const QUEUE_AGE = 120_000
 /**
  * @typedef {import('./requests.js').Frame} Frame
  * @typedef {import('./connection.js').Status} Status
- * @typedef {Partial<Pick<Console, 'debug' | 'warn'>>} Logger
+ * @typedef {{debug?: (...args: any[]) => void, warn?: (...args: any[]) => void}} Logger
  * @typedef {{userId: string, username: string, clientId: string}} User
  * @typedef {{messageBytes: number, subscriptions: number, messages: {rate: number, burst: number}}} Limits
  * @typedef {{json?: string, bytes?: Uint8Array}} Content one of the two
- *
- * @typedef {{
- *   url: string,
- *   getToken?: import('./credentials.js').GetToken,
- *   login?: import('./credentials.js').Login,
- *   WebSocket?: any,
- *   logger?: Logger,
- *   queue?: {count?: number, ageMs?: number},
- * }} Options
- *
- * @typedef {{
- *   status: import('./connection.js').StatusChange,
- *   'lost-connection': import('./loss.js').LostConnection,
- *   [type: string]: any,
- * }} ClientEvents
  */
+
+/**
+ * @typedef {object} Options
+ * @property {string} url of the socket, `ws(s)://host/ws`; the API is beside it
+ * @property {import('./credentials.js').GetToken} [getToken] gives an access token: asked before each attempt and ahead
+ *   of its end, never twice at a time; an UnauthorizedError that it throws ends the trying
+ * @property {import('./credentials.js').Login} [login] a username and a password, in place of getToken
+ * @property {SocketConstructor} [WebSocket] takes headers, as that of the package ws; browsers, and where there is a
+ *   WebSocket of the platform, need none
+ * @property {Logger} [logger] nothing is logged without, and no token ever is
+ * @property {{count?: number, ageMs?: number}} [queue] bounds the messages that wait to be sent: 1,000 of them for 2 min
+ *   where nothing is said
+ */
+
+/** @typedef {new (url: string, protocols: string[], options: any) => any} SocketConstructor */
+
+// Programs on the server may have types of frames of their own.
+/** @typedef {import('./requests.js').Welcome} Welcome */
+/** @typedef {{status: import('./connection.js').StatusChange, 'lost-connection': import('./loss.js').LostConnection, welcome: Welcome}} OwnEvents */
+/** @typedef {OwnEvents & Record<import('./requests.js').FrameType, Frame> & {[type: string]: any}} ClientEvents */
 
 /**
  * What a channel has of its client.
@@ -58,18 +63,6 @@ const QUEUE_AGE = 120_000
 
 /**
  * Makes a client, which connects when it is told to.
- *
- * - `url` is the socket's, `ws(s)://host/ws`; the API is beside it.
- * - `getToken` gives an access token. It is asked before each attempt, and when
- *   the server says that the token of the connection comes to its end; never twice
- *   at a time. An UnauthorizedError that it throws ends the trying. In its place
- *   `login` may hold a username and a password.
- * - `WebSocket` is a constructor that takes headers, as that of the package ws;
- *   browsers, and where there is a WebSocket of the platform, need none.
- * - `logger` has debug and warn, as console does; nothing is logged without. No
- *   token is ever logged.
- * - `queue` bounds the messages that wait to be sent: 1,000 of them for 2 min
- *   where nothing is said.
  *
  * @param {Options} options
  */
@@ -126,7 +119,7 @@ export class Client extends Emitter {
    * Opens the socket, or tries again at once where it waits to. It resolves with
    * the welcome, and rejects when it failed for good or was told to disconnect.
    *
-   * @returns {Promise<Frame>}
+   * @returns {Promise<Welcome>}
    */
   connect() {
     if (this.#connection.welcome) return Promise.resolve(this.#connection.welcome)
@@ -238,7 +231,7 @@ export class Client extends Emitter {
   /** @param {import('./connection.js').StatusChange} change */
   #changed(change) {
     if (change.previous === 'connected') this.#closed()
-    if (change.current === 'connected') this.#welcomed(/** @type {any} */ (this.#connection.welcome))
+    if (change.current === 'connected') this.#welcomed(/** @type {Welcome} */ (this.#connection.welcome))
     if (isOver(change.current)) this.#end(endOf(change))
     this.#loss.heed(change)
     this.emit('status', change)
@@ -269,7 +262,7 @@ export class Client extends Emitter {
     if (header) this.#take({ ...header, type: 'message', data: payload })
   }
 
-  /** @param {Frame} frame */
+  /** @param {Welcome} welcome */
   #welcomed({ userId, username, clientId, limits }) {
     // What one user has written is not sent as another.
     if (this.user && this.user.userId !== userId) this.#end(new UnauthorizedError('the token is now of another user'))

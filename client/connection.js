@@ -7,9 +7,18 @@ import { UnauthorizedError } from './errors.js'
 
 /**
  * @typedef {'initial' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'failed'} Status
- * @typedef {{previous: Status, current: Status, code?: number, reason?: string, retryInMs?: number}} StatusChange
  * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {import('./requests.js').Welcome} Welcome
  * @typedef {{code?: number, reason?: string, retryAfterMs?: number}} Loss why a connection was lost, and how long the server asked to wait
+ */
+
+/**
+ * @typedef {object} StatusChange
+ * @property {Status} previous
+ * @property {Status} current
+ * @property {number} [code] with which the server closed the connection
+ * @property {string} [reason] for logs, not for people
+ * @property {number} [retryInMs] until it is tried again
  */
 
 // In ms.
@@ -32,7 +41,7 @@ const CODE_OF = new Map([[401, CLOSE_UNAUTHORIZED], [403, CLOSE_FORBIDDEN]])
 export class Connection extends Emitter {
   /** @type {Status} */
   status = 'initial'
-  /** @type {Frame | undefined} of the connection that is open */
+  /** @type {Welcome | undefined} of the connection that is open */
   welcome
 
   #options
@@ -148,7 +157,7 @@ export class Connection extends Emitter {
   /** @param {string | ArrayBuffer} data */
   #receive(data) {
     const frame = typeof data === 'string' ? parse(data) : undefined
-    if (frame?.type === 'welcome') this.#welcomed(frame)
+    if (frame?.type === 'welcome') this.#welcomed(/** @type {Welcome} */ (frame))
     if (!this.welcome) return // a listener has disconnected
     this.#heard()
     if (frame) this.emit('frame', frame)
@@ -156,7 +165,7 @@ export class Connection extends Emitter {
     else this.#options.logger?.warn?.('gatecast: a frame that makes no sense was passed over')
   }
 
-  /** @param {Frame} frame */
+  /** @param {Welcome} frame */
   #welcomed(frame) {
     this.welcome = frame
     clearTimeout(this.#timers.open)

@@ -89,6 +89,18 @@ export class QueueError extends Error {
   }
 }
 
+/**
+ * Whether what was caught is an error of this client: its `code` then tells which.
+ *
+ * @param {unknown} error
+ * @returns {error is GatecastError}
+ */
+export function isGatecastError(error) {
+  return KINDS.some((Kind) => error instanceof Kind)
+}
+
+const KINDS = [UnauthorizedError, RateLimitError, BusyError, RefusedError, ConnectionError, QueueError]
+
 /** How long to wait where the server asks to but does not say how long, in ms. */
 const WAIT_DEFAULT = 1000
 

@@ -12,21 +12,30 @@
 
 export { createClient } from './client.js'
 export { Conversation } from './conversation.js'
-export { BusyError, ConnectionError, QueueError, RateLimitError, RefusedError, UnauthorizedError } from './errors.js'
-export { Presence } from './presence.js'
+export { BusyError, ConnectionError, isGatecastError, QueueError, RateLimitError, RefusedError, UnauthorizedError } from './errors.js'
 
 /**
  * @typedef {import('./client.js').Client} Client
- * @typedef {import('./client.js').Options} Options
- * @typedef {import('./client.js').User} User
+ * @typedef {import('./client.js').ClientEvents} ClientEvents
  * @typedef {import('./client.js').Limits} Limits
  * @typedef {import('./client.js').Logger} Logger
+ * @typedef {import('./client.js').Options} Options
+ * @typedef {import('./client.js').User} User
  * @typedef {import('./connection.js').Status} Status
  * @typedef {import('./connection.js').StatusChange} StatusChange
- * @typedef {import('./loss.js').LostConnection} LostConnection
- * @typedef {import('./subscription.js').Gap} Gap
+ * @typedef {import('./credentials.js').GetToken} GetToken
+ * @typedef {import('./credentials.js').Login} Login
  * @typedef {import('./errors.js').GatecastError} GatecastError
+ * @typedef {import('./loss.js').LostConnection} LostConnection
  * @typedef {import('./message.js').EventMap} EventMap
+ * @typedef {import('./presence.js').Presence} Presence
+ * @typedef {import('./presence.js').User} Person who is in a channel, or types there
+ * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {import('./requests.js').Welcome} Welcome
+ * @typedef {import('./subscription.js').Gap} Gap
+ * @typedef {import('./subscription.js').SubscriptionChange} SubscriptionChange
+ * @typedef {import('./subscription.js').SubscriptionStatus} SubscriptionStatus
+ * @typedef {import('./typing.js').Typing} Typing
  */
 /**
  * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
@@ -35,4 +44,8 @@ export { Presence } from './presence.js'
 /**
  * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
  * @typedef {import('./channel.js').Channel<E>} Channel
+ */
+/**
+ * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @typedef {import('./channel.js').ChannelEvents<E>} ChannelEvents
  */

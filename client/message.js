@@ -12,29 +12,33 @@ import { fromBase64 } from './binary.js'
  * What a message says.
  *
  * @template {EventMap} [E=EventMap]
- * @typedef {{[K in keyof E & string]: {event: K, data: E[K]}}[keyof E & string]} Content
+ * @typedef {{[K in keyof E & string]: {event: K, data: E[K], isRemoved?: false}}[keyof E & string] | Removed} Content
+ */
+
+/** @typedef {{event: 'message', data: null, isRemoved: true}} Removed what is left of a message that went with its sender's account */
+
+/**
+ * What can be published where others get T: bytes may be in any form.
+ *
+ * @template T
+ * @typedef {T extends Uint8Array ? import('./binary.js').Binary : T} Publishable
  */
 
 /**
- * What is known of a message besides: `id` is the same whenever it comes, and
- * for own ones the key that they were sent with. `seq` and `epoch` are there
- * where the channel keeps messages; `userId` is empty where the sender's account
- * is deleted. `isRemoved` tells that the message went with it, and data is null.
+ * What is known of a message besides.
  *
- * @typedef {{
- *   id: string,
- *   channel: string,
- *   seq?: number,
- *   epoch?: string,
- *   userId: string,
- *   username: string,
- *   clientId?: string,
- *   timestamp: string,
- *   isOwn: boolean,
- *   state: 'pending' | 'sent' | 'failed' | 'discarded',
- *   error?: import('./errors.js').GatecastError,
- *   isRemoved?: boolean,
- * }} Envelope
+ * @typedef {object} Envelope
+ * @property {string} id the same whenever it comes; of own ones the key that they were sent with
+ * @property {string} channel
+ * @property {number} [seq] its number, where the channel keeps messages
+ * @property {string} [epoch] the life of the channel that the number is of
+ * @property {string} userId empty where the sender's account is deleted
+ * @property {string} username
+ * @property {string} [clientId] the connection that sent it
+ * @property {string} timestamp in ISO 8601
+ * @property {boolean} isOwn
+ * @property {'pending' | 'sent' | 'failed' | 'discarded'} state the last is told by `outgoing` alone
+ * @property {import('./errors.js').GatecastError} [error] why it failed
  */
 
 /**

@@ -38,6 +38,7 @@ export class Presence {
    * @param {(fields: {after?: string, limit: number}) => Promise<any>} options.ask sends a presence frame, and answers the reply
    * @param {() => void} options.changed is called after each change
    * @param {number} [options.limit] how many users are named, 1 at least; all are counted
+   * @internal
    */
   constructor({ ask, changed, limit = NAMES }) {
     this.#ask = ask
@@ -69,6 +70,7 @@ export class Presence {
    * Takes the list of a `subscribed`, which has none where one may not see it.
    *
    * @param {List} [list]
+   * @internal
    */
   begin(list) {
     this.pause()
@@ -82,6 +84,7 @@ export class Presence {
    * without an id.
    *
    * @param {Frame} frame
+   * @internal
    */
   take(frame) {
     if (frame.id !== undefined) return // a reply, for whoever asked
@@ -91,14 +94,22 @@ export class Presence {
     this.#update()
   }
 
-  /** Asks for nothing until the next begin: the connection is lost. What is known stays. */
+  /**
+   * Asks for nothing until the next begin: the connection is lost. What is known stays.
+   *
+   * @internal
+   */
   pause() {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#since = undefined
   }
 
-  /** Forgets everyone: the channel was left. */
+  /**
+   * Forgets everyone: the channel was left.
+   *
+   * @internal
+   */
   close() {
     this.pause()
     const wasEmpty = this.count === 0

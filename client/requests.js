@@ -6,7 +6,15 @@ import { ConnectionError, errorOf } from './errors.js'
 const PATIENCE = 10_000
 
 /**
+ * What docs/protocol.md lists under "What the server sends", but for `welcome`.
+ *
+ * @typedef {'subscribed' | 'unsubscribed' | 'ack' | 'chat' | 'message' | 'removed' | 'history' | 'typing' | 'user_joined'
+ *   | 'user_left' | 'presence' | 'expiring' | 'refreshed' | 'pong' | 'error'} FrameType
+ */
+
+/**
  * @typedef {{type: string, id?: string | number, [field: string]: any}} Frame
+ * @typedef {Frame & import('./client.js').User & {limits: import('./client.js').Limits, heartbeatMs: number, expiresAt: string}} Welcome
  * @typedef {(error: any, reply?: any) => void} Settle one of the two
  */
 

@@ -9,15 +9,25 @@ const JOIN_AGAIN = 2_000
 
 /**
  * @typedef {{epoch: string, seq: number}} Place
- * @typedef {{channel: string, reason: 'trimmed' | 'new_epoch' | 'not_kept', from?: Place, to?: Place}} Gap messages that may be missing
  * @typedef {'unsubscribed' | 'subscribing' | 'subscribed' | 'failed'} SubscriptionStatus
- * @typedef {{previous: SubscriptionStatus, current: SubscriptionStatus, error?: any}} SubscriptionChange
+ * @typedef {{previous: SubscriptionStatus, current: SubscriptionStatus, error?: import('./errors.js').GatecastError}} SubscriptionChange
  * @typedef {{
  *   deliver: (frame: any) => void,
  *   gap: (gap: Gap) => void,
  *   present: (list: any) => void,
  *   changed: (change: SubscriptionChange) => void,
  * }} Told what is told as it happens
+ */
+
+/**
+ * Messages may be missing.
+ *
+ * @typedef {object} Gap
+ * @property {string} channel
+ * @property {'trimmed' | 'new_epoch' | 'not_kept'} reason the server keeps those messages no more, the channel has begun
+ *   anew, or it keeps none
+ * @property {Place} [from] the last place that was known
+ * @property {Place} [to] where it goes on
  */
 
 export class Subscription {

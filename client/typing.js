@@ -34,6 +34,7 @@ export class Typing {
    * @param {(isTyping: boolean) => void} options.tell sends a typing frame, if that is possible
    * @param {() => void} options.changed is called after each change of `users`
    * @param {() => number} [options.now] a clock in ms that does not jump
+   * @internal
    */
   constructor({ tell, changed, now = () => performance.now() }) {
     this.#tell = tell
@@ -68,6 +69,7 @@ export class Typing {
    * Says whose typing is one's own, to leave out what is typed in another tab.
    *
    * @param {string} userId
+   * @internal
    */
   setOwn(userId) {
     this.#own = userId
@@ -78,6 +80,7 @@ export class Typing {
    * Takes a typing frame.
    *
    * @param {{userId: string, username: string, isTyping: boolean}} frame
+   * @internal
    */
   take({ userId, username, isTyping }) {
     if (!isTyping) return this.forget(userId)
@@ -95,6 +98,7 @@ export class Typing {
    * Takes someone out: they have sent what they typed, or left.
    *
    * @param {string} userId
+   * @internal
    */
   forget(userId) {
     const known = this.#heard.get(userId)
@@ -104,7 +108,11 @@ export class Typing {
     this.#change()
   }
 
-  /** Forgets everything and tells nobody: the channel was left, or the connection lost. */
+  /**
+   * Forgets everything and tells nobody: the channel was left, or the connection lost.
+   *
+   * @internal
+   */
   close() {
     this.#idle.cancel()
     this.#toldAt = undefined
