@@ -49,3 +49,7 @@ export { BusyError, ConnectionError, isGatecastError, QueueError, RateLimitError
  * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
  * @typedef {import('./channel.js').ChannelEvents<E>} ChannelEvents
  */
+/**
+ * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @typedef {import('./conversation.js').Line<E>} Line a message of a Conversation
+ */

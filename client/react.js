@@ -86,6 +86,7 @@ const Context = createContext(/** @type {Store | undefined} */ (undefined))
  * those of createClient, when it comes. A client has one provider.
  *
  * @param {{client?: Client, options?: Options, children?: import('react').ReactNode}} props
+ * @returns {import('react').ReactElement}
  */
 export function GatecastProvider({ client, options, children }) {
   const [made] = useState(() => client ?? createClient(/** @type {Options} */ (options)))

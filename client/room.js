@@ -95,10 +95,10 @@ export class Room extends Emitter {
     }
     this.#presence = { count: 0, users: [], isWhole: false }
     this.#typing = { users: [], keystroke: () => channel.typing.keystroke(), stop: () => channel.typing.stop() }
-    /** What is there before anything has come, on a server too. */
+    /** @type {RoomSnapshot<any>} what is there before anything has come, on a server too */
     const blank = {
       ...this.#actions,
-      status: /** @type {SubscriptionStatus} */ ('unsubscribed'),
+      status: 'unsubscribed',
       error: undefined,
       messages: [],
       hasOlder: false,
