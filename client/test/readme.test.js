@@ -14,7 +14,9 @@ const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 test('the transcript of log in and connect', async (t) => {
   const server = await startServer(t)
   const script = README.match(/from a terminal:\n\n```sh\n([\s\S]*?)```/)[1].replaceAll('localhost:3000', `localhost:${server.port}`)
-  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 60_000 })
+  const running = promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 60_000 })
+  running.child.stdin.end() // as where there is no terminal: wscat ends with its input
+  const { stdout } = await running
   const answers = stdout.trim().replaceAll('}{', '}\n{').split('\n').map((text) => JSON.parse(text.replace(/^[<>] /, '')))
   const promised = README.match(/-w 1\n```\n\n```\n([\s\S]*?)```/)[1].trim().split('\n')
   assert.equal(answers.length, promised.length, stdout)
@@ -36,7 +38,7 @@ test("the page's client", { skip }, async (t) => {
   })
   const code = README.match(/```js\n([\s\S]*?)```/)[1]
   const script = code.replaceAll('localhost:3000', `localhost:${server.port}`).replace(/import (.*) from (.*)/, 'const $1 = await import($2)')
-  const answer = await page.evaluate(`(async () => { ${script.replace('await client.request', 'return client.request')} })()`)
-  assert.equal(answer.type, 'ack')
+  const receipt = await page.evaluate(`(async () => { ${script.replace('await lobby.send', 'return lobby.send')} })()`)
+  assert.equal(receipt.seq, 1)
   assert.deepEqual(page.troubles, [])
 })
