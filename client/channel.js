@@ -16,7 +16,7 @@ const MESSAGES = ['chat', 'message', 'removed']
 const CROSSINGS = ['user_joined', 'user_left', 'presence']
 
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./message.js').Message<E>} Message
  */
 
@@ -43,7 +43,7 @@ const CROSSINGS = ['user_joined', 'user_left', 'presence']
  * Of one name there is one, for as long as anyone has it. Its messages are typed
  * by event: `client.channel<{price: Price, chat: string}>('prices:btc')`.
  *
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @extends {Emitter<ChannelEvents<E>>}
  */
 export class Channel extends Emitter {

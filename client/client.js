@@ -146,7 +146,7 @@ export class Client extends Emitter {
   /**
    * The channel of a name: the same one for as long as anyone has it.
    *
-   * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+   * @template {import('./message.js').EventMap} [E=any]
    * @param {string} name
    * @returns {Channel<E>}
    */

@@ -15,12 +15,12 @@ const ASK_AGAIN = 2000
 /**
  * A message. With `gapBefore` some that came before it may be missing.
  *
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./message.js').Message<E> & {gapBefore?: boolean}} Line
  */
 
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @extends {Emitter<{change: undefined}>}
  */
 export class Conversation extends Emitter {

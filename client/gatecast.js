@@ -38,18 +38,18 @@ export { BusyError, ConnectionError, isGatecastError, QueueError, RateLimitError
  * @typedef {import('./typing.js').Typing} Typing
  */
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./message.js').Message<E>} Message
  */
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./channel.js').Channel<E>} Channel
  */
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./channel.js').ChannelEvents<E>} ChannelEvents
  */
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./conversation.js').Line<E>} Line a message of a Conversation
  */

@@ -11,7 +11,7 @@ import { fromBase64 } from './binary.js'
 /**
  * What a message says.
  *
- * @template {EventMap} [E=EventMap]
+ * @template {EventMap} [E=any]
  * @typedef {{[K in keyof E & string]: {event: K, data: E[K], isRemoved?: false}}[keyof E & string] | Removed} Content
  */
 
@@ -44,7 +44,7 @@ import { fromBase64 } from './binary.js'
 /**
  * A message. Its data is typed by its event.
  *
- * @template {EventMap} [E=EventMap]
+ * @template {EventMap} [E=any]
  * @typedef {Envelope & Content<E>} Message
  */
 

@@ -26,7 +26,7 @@ import { Stay } from './stay.js'
  * @typedef {import('./room.js').TypingSnapshot} TypingSnapshot
  */
 /**
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./room.js').RoomSnapshot<E>} ChannelSnapshot
  */
 
@@ -151,7 +151,7 @@ function useRoom(name, options) {
  * `last` and `keep` are those of Conversation. Where several components look at the
  * same channel, the options of the first one count.
  *
- * @template {import('./message.js').EventMap} [E=import('./message.js').EventMap]
+ * @template {import('./message.js').EventMap} [E=any]
  * @param {string} name
  * @param {{last?: number, keep?: number}} [options]
  * @returns {ChannelSnapshot<E>}

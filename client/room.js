@@ -16,7 +16,7 @@ import { Stay } from './stay.js'
  * What can be done in a channel. It is the same whatever changes. Promises may be
  * left alone: the state of a message tells what became of it.
  *
- * @template {EventMap} [E=EventMap]
+ * @template {EventMap} [E=any]
  * @typedef {{
  *   channel: import('./channel.js').Channel<E>,
  *   send: import('./channel.js').Channel<E>['send'],
@@ -31,7 +31,7 @@ import { Stay } from './stay.js'
  * `status` is that of the channel, and `error` tells why one is not in. `messages`
  * is as in Conversation.
  *
- * @template {EventMap} [E=EventMap]
+ * @template {EventMap} [E=any]
  * @typedef {Readonly<RoomActions<E> & {
  *   status: SubscriptionStatus,
  *   error: import('./errors.js').GatecastError | undefined,

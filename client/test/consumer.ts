@@ -109,6 +109,7 @@ counts.on('message', (message) => {
 const any: Channel = client.channel('room:2')
 any.publish({ what: 'ever' })
 any.publish(['what', 'ever'], { event: 'it' })
+is<Channel>(prices) // a typed one will do where any would
 any.on('message', ({ event, data }) => is<[string, number]>([event, data.of.any.kind]))
 
 const talk = new Conversation(prices, { last: 10 })
