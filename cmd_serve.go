@@ -66,6 +66,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer) (err error) {
 	defer trust.follow(hub)()
 	served := make(chan error, 1)
 	go func() { served <- i.app.Listener(newListener(listener, room, c)) }()
+	i.stopDemo = startDemo(c, trust, listener.Addr(), logger)
 	select {
 	case err = <-served: // it cannot go on
 		i.drain(c.ShutdownTimeout, logger)
@@ -88,13 +89,16 @@ type instance struct {
 	hub   *ws.Hub
 	gate  *middleware.Gate
 	users *ratelimit.Keyed
+
+	stopDemo func()
 }
 
-// drain ends in this order: no new sockets, goodbye to those there are, then
-// requests, then those whom the gate has let in and whose socket has not begun.
-// What its last line counts is 0 unless something was not given back.
+// drain ends in this order: the demo, no new sockets, goodbye to those there are,
+// then requests, then those whom the gate has let in and whose socket has not
+// begun. What its last line counts is 0 unless something was not given back.
 func (i *instance) drain(timeout time.Duration, logger *slog.Logger) {
 	logger.Info("stopping", "sockets", i.hub.Sessions())
+	i.stopDemo()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := i.hub.Shutdown(ctx); err != nil {
@@ -233,7 +237,7 @@ func newInstance(c config.Config, db *store.DB, log *store.Log, trust *trust, hu
 		BodyBytes:          c.HTTP.BodyBytes,
 		MessageBytes:       c.Limits.MessageBytes,
 	})
-	return &instance{app, hub, gate, users}
+	return &instance{app: app, hub: hub, gate: gate, users: users}
 }
 
 func readiness(hub *ws.Hub, db *store.DB, log *store.Log) func(context.Context) error {

@@ -19,6 +19,7 @@ type Config struct {
 	DataDir         string
 	ShutdownTimeout time.Duration
 	AutoSubscribe   []string
+	Demo            bool
 	Namespaces      Namespaces
 	Log             Log
 	ChannelLog      ChannelLog

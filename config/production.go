@@ -16,6 +16,7 @@ const (
 // production tells what is easy while one develops, and a mistake in front of
 // the public.
 func (v *validation) production(c *Config) {
+	v.require(!c.Demo, "demo", "is on, and would write made-up notifications to your users; switch it off")
 	for _, origin := range c.HTTP.Origins {
 		v.require(!strings.HasPrefix(origin, "http://"), "http.origins", "%q is plain http; in production give origins with https only", origin)
 	}

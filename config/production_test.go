@@ -50,6 +50,7 @@ func TestProductionRefusesO5(t *testing.T) {
 		{"no message limit", "--limits.messages.rate=0", []string{"limits.messages.rate"}},
 		{"no byte limit", "--limits.bytes.rate=0", []string{"limits.bytes.rate"}},
 		{"short passwords", "--auth.password-min=7", []string{"auth.password_min", "8"}},
+		{"the demo", "--demo", []string{"demo", "switch it off"}},
 		{"long tokens", "--auth.access-ttl=61m", []string{"auth.access_ttl", "1h"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -17,6 +17,7 @@ func (c *Config) serverSettings() []setting {
 		{"shutdown_timeout", duration(&c.ShutdownTimeout), "how long a stop may take to close every socket and finish every request"},
 		{"auto_subscribe", texts(&c.AutoSubscribe), "channels that every socket joins when it connects"},
 		{"namespaces", &c.Namespaces, "who may do what and what is kept, by channel name or `namespace:*`; a given pattern replaces the default rule of the same pattern, `{}` lets nobody in"},
+		{"demo", boolean(&c.Demo), "publish made-up prices, readings and notifications, which the page shows, as a backend would; production refuses it"},
 	}
 }
 
