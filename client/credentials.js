@@ -139,7 +139,7 @@ async function post(url, body, token) {
     credentials: 'omit', // what is shown is shown on purpose
     signal: AbortSignal.timeout(PATIENCE),
   })
-  const answer = await response.json().catch(() => ({})) // a proxy may answer for the server
-  if (!response.ok) throw new RefusalError(response.status, answer.detail ?? response.statusText, retryAfterMs(response.headers.get('Retry-After')))
-  return answer
+  if (response.ok) return response.json() // which throws where the answer was cut off
+  const { detail = response.statusText } = await response.json().catch(() => ({})) // a proxy may answer for the server
+  throw new RefusalError(response.status, detail, retryAfterMs(response.headers.get('Retry-After')))
 }

@@ -29,8 +29,9 @@ function platform(t, Socket, ...answers) {
   const asked = []
   const fetched = async (url, options) => {
     asked.push([url, options.headers.Authorization])
-    const { status = 200, headers = {}, ...body } = answers.shift() ?? assert.fail('asked once too often')
-    return new Response(JSON.stringify(body), { status, headers })
+    const { status = 200, headers = {}, isCut = false, ...body } = answers.shift() ?? assert.fail('asked once too often')
+    const text = JSON.stringify(body)
+    return new Response(isCut ? text.slice(0, -1) : text, { status, headers })
   }
   for (const [name, value] of [['WebSocket', Socket], ['fetch', fetched]]) {
     const before = globalThis[name]
@@ -96,6 +97,25 @@ test('a name and a password log in once, and keep the session', async (t) => {
   assert.equal(client.status, 'failed')
   assert.deepEqual(asked.map(([url]) => url.slice('http://test/'.length)), ['login', 'refresh', 'refresh', 'login', 'refresh', 'login'])
 })
+
+for (const [what, ...answers] of [
+  ['login', { isCut: true, access_token: 'access' }, { access_token: 'access', refresh_token: 'refresh' }],
+  ['refresh', { access_token: 'first', refresh_token: 'refresh 1' }, { isCut: true, access_token: 'lost' }, { access_token: 'access', refresh_token: 'refresh 2' }],
+]) {
+  test(`an answer to ${what} that is cut off is asked for again`, async (t) => {
+    const asked = platform(t, undefined, ...answers)
+    const client = make({ login: { username: 'alice', password: 'correct horse' } })
+    client.connect()
+    await settle()
+    FakeSocket.last?.lost()
+    for (const wait of [500, 1000]) {
+      mock.timers.tick(wait)
+      await settle()
+    }
+    assert.equal(authorization(FakeSocket.last), 'Bearer access')
+    assert.deepEqual(asked.map(([url]) => url.slice('http://test/'.length)).slice(-2), [what, what])
+  })
+}
 
 // T7: 4401 is "stop until there is a new token".
 test('after 4401 it comes back at once with what getToken gives anew, and once only', async () => {
