@@ -122,7 +122,7 @@ export class Channel extends Emitter {
    */
   subscribe({ last = 0 } = {}) {
     const entry = this.#subscription.hold(last)
-    this.#link.keep(this, true)
+    this.#link.keep(this, this.isBusy)
     entry.catch(() => this.#link.keep(this, this.isBusy))
     return entry
   }
@@ -134,10 +134,12 @@ export class Channel extends Emitter {
     this.presence.close()
     this.typing.close()
     this.#link.keep(this, this.isBusy)
-    if (!this.#link.isOpen()) return
-    await this.#link.request('unsubscribe', { channel: this.name }).catch((error) => {
-      if (error.code === 'rate_limited' || error.code === 'busy') throw error
-    })
+    await this.#leave().catch(() => {}) // without a connection, or where the server knows of none, one is out
+  }
+
+  /** Tells the server when its turn comes, unless someone has joined again by then. */
+  #leave() {
+    return this.#link.lane.run(async () => this.#subscription.isHeld || this.#link.request('unsubscribe', { channel: this.name }))
   }
 
   /**
@@ -161,7 +163,7 @@ export class Channel extends Emitter {
     const message = this.#own(id, event ?? 'message', content)
     if (volatile) return this.#sendNow(message, content)
     const receipt = this.#outbox.add(message, content)
-    this.#link.keep(this, true)
+    this.#link.keep(this, this.isBusy)
     receipt.catch(() => {})
     return receipt
   }

@@ -51,6 +51,7 @@ const QUEUE_AGE = 120_000
  *   isOpen: () => boolean,
  *   user: () => User | undefined,
  *   request: (type: string, fields?: object) => Promise<any>,
+ *   ask: (type: string, fields: object, settle: import('./requests.js').Settle) => void,
  *   send: (type: string, fields?: object) => void,
  *   publish: (message: any, content: Content, settle?: import('./requests.js').Settle) => void,
  *   backlog: () => number,
@@ -167,10 +168,7 @@ export class Client extends Emitter {
    * @returns {Promise<Frame>}
    */
   request(type, fields) {
-    return new Promise((resolve, reject) => {
-      const id = this.#requests.newId()
-      this.#ask(JSON.stringify({ ...fields, type, id }), id, (error, reply) => (error ? reject(error) : resolve(reply)))
-    })
+    return new Promise((resolve, reject) => this.#request(type, fields, (error, reply) => (error ? reject(error) : resolve(reply))))
   }
 
   /**
@@ -181,6 +179,16 @@ export class Client extends Emitter {
    */
   send(type, fields) {
     this.#connection.send(JSON.stringify({ ...fields, type }))
+  }
+
+  /**
+   * @param {string} type
+   * @param {object | undefined} fields
+   * @param {import('./requests.js').Settle} settle
+   */
+  #request(type, fields, settle) {
+    const id = this.#requests.newId()
+    this.#ask(JSON.stringify({ ...fields, type, id }), id, settle)
   }
 
   /**
@@ -218,6 +226,7 @@ export class Client extends Emitter {
       isOpen: () => this.status === 'connected',
       user: () => this.user,
       request: (type, fields) => this.request(type, fields),
+      ask: (type, fields, settle) => this.#request(type, fields, settle),
       send: (type, fields) => this.send(type, fields),
       publish: (message, content, settle) => this.#publish(message, content, settle),
       backlog: () => this.#connection.backlog,

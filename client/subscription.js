@@ -43,8 +43,10 @@ export class Subscription {
   #last = 0
   #wasLive = false // since it was first held
   #recent = new Recent() // messages without a number: their sender may have sent one again
-  /** @type {Entry | undefined} of who waits to be in, or is since this connection began */
+  /** @type {Entry | undefined} of who waits to be in */
   #entry
+  /** @type {{recovered?: boolean}} how it came in the last time */
+  #how = {}
   /** @type {object | undefined} the asking that counts */
   #attempt
   /** @type {any} */
@@ -73,6 +75,7 @@ export class Subscription {
   hold(last) {
     this.#holds++
     if (this.#holds === 1) this.#last = last
+    if (this.status === 'subscribed') return Promise.resolve(this.#how)
     const entry = (this.#entry ??= new Entry())
     entry.waiting++
     this.opened()
@@ -81,7 +84,9 @@ export class Subscription {
 
   /** Answers whether nobody holds it any more. */
   release() {
-    if (this.#holds === 0 || --this.#holds > 0) return false
+    if (this.#holds === 0) return false
+    if (this.#entry?.waiting) this.#entry.waiting-- // who leaves while others wait has most likely waited too
+    if (--this.#holds > 0) return false
     this.#entry?.refuse(new RefusedError('not_subscribed', `${this.#channel} was unsubscribed meanwhile`))
     this.#forget()
     this.#become('unsubscribed')
@@ -96,7 +101,6 @@ export class Subscription {
   /** The connection is lost. */
   closed() {
     this.#stop()
-    if (this.status === 'subscribed') this.#entry = undefined // who asks now waits for the next
     if (this.isHeld) this.#become('subscribing')
   }
 
@@ -106,17 +110,20 @@ export class Subscription {
    * @param {ConnectionError} error
    */
   ended(error) {
-    this.#letDown(error)
+    if (this.#letDown(error)) this.#become('failed', error)
   }
 
   /**
-   * A frame of the channel that tells where it goes on, or holds a message.
+   * A frame of the channel that tells where it goes on, or holds a message. Until
+   * the server has answered they are passed over: it may have joined the channel
+   * for us.
    *
    * @param {any} frame
    */
   take(frame) {
-    if (frame.type === 'subscribed') this.#take(frame)
-    else if (this.status === 'subscribed') this.#hear(frame)
+    if (this.status !== 'subscribed') return
+    if (frame.type !== 'subscribed') this.#hear(frame)
+    else if (frame.id === undefined && frame.recovered !== undefined) this.#goOn(frame)
   }
 
   /**
@@ -138,15 +145,27 @@ export class Subscription {
     const attempt = (this.#attempt = {})
     this.#become('subscribing')
     try {
-      await this.#link.lane.run(async () => attempt === this.#attempt && this.#ask())
+      await this.#link.lane.run(async () => attempt === this.#attempt && this.#ask(attempt))
     } catch (error) {
       if (attempt === this.#attempt) this.#refused(error)
     }
   }
 
-  #ask() {
+  /**
+   * The answer is taken as it comes, before what is behind it, and only where it
+   * still counts.
+   *
+   * @param {object} attempt
+   */
+  #ask(attempt) {
     const from = this.at ? { since: this.at } : this.#last && !this.#wasLive ? { last: this.#last } : {}
-    return this.#link.request('subscribe', { channel: this.#channel, ...from })
+    return new Promise((resolve, reject) => {
+      this.#link.ask('subscribe', { channel: this.#channel, ...from }, (error, answer) => {
+        if (error) return reject(error)
+        if (attempt === this.#attempt) this.#admit(answer)
+        resolve(answer)
+      })
+    })
   }
 
   /** @param {any} error */
@@ -165,55 +184,64 @@ export class Subscription {
   }
 
   /**
-   * Who waits to be in will not be, and so does not hold it.
+   * Who waits to be in will not be, and so does not hold it. Answers whether that
+   * leaves nobody.
    *
    * @param {any} error
    */
   #letDown(error) {
-    this.#holds -= this.#entry?.refuse(error) ?? 0
+    const entry = this.#entry
+    if (!entry) return false
+    entry.refuse(error)
     this.#entry = undefined
+    this.#holds -= entry.waiting
+    if (!this.isHeld) this.#forget()
+    return !this.isHeld
+  }
+
+  /** @param {any} answer */
+  #admit(answer) {
+    const attempt = this.#attempt
+    this.#told.present(answer.presence) // who may not see it gets none
+    if (attempt !== this.#attempt || !this.#goOn(answer)) return
+    this.#attempt = undefined
+    this.#wasLive = true
+    this.#how = answer.recovered === undefined ? {} : { recovered: answer.recovered }
+    this.#entry?.admit(this.#how)
+    this.#entry = undefined
+    this.#become('subscribed')
   }
 
   /**
-   * The server says where it goes on from: in answer to what was asked, or unasked,
-   * and then with recovered false when messages are lost for good.
+   * The server says where it goes on from: in answer to what was asked, or unasked
+   * when messages are lost for good. Answers whether all of it was told: a listener
+   * may leave.
    *
    * @param {any} frame
    */
-  #take(frame) {
-    const isAnswer = frame.id !== undefined
-    if (isAnswer || frame.presence) this.#told.present(frame.presence) // who may not see it gets none
-    if (!isAnswer && (this.status !== 'subscribed' || frame.recovered === undefined)) return // the server has joined it for us
-    this.#attempt = undefined
-    this.#goOn(frame)
-    if (!isAnswer) return
-    this.#wasLive = true
-    this.#become('subscribed')
-    this.#entry ??= new Entry()
-    this.#entry.admit(frame.recovered === undefined ? {} : { recovered: frame.recovered })
-  }
-
-  /** @param {any} frame */
   #goOn({ epoch, seq, recovered, messages = [] }) {
-    const from = this.at
+    const attempt = this.#attempt
     const to = epoch === undefined ? undefined : { epoch, seq }
-    if (from && recovered) messages.forEach((/** @type {any} */ message) => this.#hear(message))
-    else this.#begin(from, to, messages)
+    if (!this.at || !recovered) this.#begin(to, messages[0]?.seq)
+    const isLeft = () => attempt !== this.#attempt || !this.isHeld
+    for (const message of messages) {
+      if (isLeft()) return false
+      this.#hear(message)
+    }
+    if (isLeft()) return false
     this.at = to
+    return true
   }
 
   /**
-   * @param {Place | undefined} from
    * @param {Place | undefined} to
-   * @param {any[]} messages
+   * @param {number} [first] the number of the first message that comes along
    */
-  #begin(from, to, messages) {
+  #begin(to, first = 1) {
+    const from = this.at
     const isAnew = !from || !to || from.epoch !== to.epoch || to.seq < from.seq
+    this.at = to && { ...to, seq: Math.max(isAnew ? 0 : from.seq, first - 1) }
     if (this.#wasLive) this.#told.gap({ channel: this.#channel, reason: reasonOf(from, to), ...(from && { from }), ...(to && { to }) })
-    this.at = to && { ...to, seq: isAnew ? (messages[0]?.seq ?? 1) - 1 : from.seq }
-    for (const message of messages) {
-      if (isAnew || message.seq > from.seq) this.#deliver(message)
-    }
   }
 
   /** @param {any} message */
@@ -279,17 +307,11 @@ class Entry {
 
   /** @param {{recovered?: boolean}} how */
   admit(how) {
-    this.waiting = 0
     this.#settle.resolve(how)
   }
 
-  /**
-   * Answers how many were waiting.
-   *
-   * @param {any} error
-   */
+  /** @param {any} error */
   refuse(error) {
     this.#settle.reject(error)
-    return this.waiting
   }
 }

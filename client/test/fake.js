@@ -17,8 +17,8 @@ export class FakeSocket {
     this.options = options
     FakeSocket.all.push(this)
   }
-  send(text) {
-    this.sent.push(JSON.parse(text))
+  send(frame) {
+    this.sent.push(typeof frame === 'string' ? JSON.parse(frame) : frame)
   }
   close() {
     this.closed = true
@@ -27,8 +27,12 @@ export class FakeSocket {
   says(frame) {
     this.onmessage({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
   }
-  welcomes() {
-    this.says({ type: 'welcome', username: 'alice', heartbeatMs: 25_000 })
+  welcomes(fields) {
+    this.says({ type: 'welcome', userId: 'A', username: 'alice', clientId: 'a1', heartbeatMs: 25_000, ...fields })
+  }
+  /** The last frame of a type that it was sent. */
+  asked(type) {
+    return this.sent.findLast((frame) => frame.type === type)
   }
   lost(code = 1006) {
     this.onclose({ code, reason: '' })
@@ -46,12 +50,35 @@ export async function connect(client) {
   await done
 }
 
+let now = 0
+
+/** Lets time go by, and promises run. */
+export async function pass(ms) {
+  await settle()
+  for (let step; ms > 0; ms -= step) {
+    step = Math.min(ms, 100)
+    now += step
+    mock.timers.tick(step)
+    await settle()
+  }
+}
+
+/** Loses the connection, and lets the client come back. */
+export async function comeBack(fields) {
+  const before = FakeSocket.last
+  before.lost()
+  while (FakeSocket.last === before) await pass(100)
+  FakeSocket.last.welcomes(fields)
+  await settle()
+}
+
 /** Stops the clock before each test, and makes every back-off the longest. */
 export function stopTheClock() {
   beforeEach(() => {
     mock.timers.reset()
     mock.timers.enable({ apis: ['setTimeout'] })
     mock.method(Math, 'random', () => 1)
+    mock.method(performance, 'now', () => now)
     FakeSocket.all = []
   })
 }
