@@ -3,6 +3,7 @@
 # make fuzz    runs each fuzz target for FUZZTIME
 # make churn   lets 2,000 clients come and go for 30 s, and 100 that never read stand beside 900
 # make crash   kills the server ROUNDS times for each database, and counts what is lost
+# make client-churn    breaks the JavaScript clients' lines 2,000 times while they talk
 # make screenshots, make docs    write what is generated under docs/
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ FUZZTIME ?= 1m
 ROUNDS ?= 50
 GO_TEST := go test -race -shuffle=on
 
-.PHONY: test setup vet go-test js-test churn crash fuzz screenshots docs run build
+.PHONY: test setup vet go-test js-test churn client-churn crash fuzz screenshots docs run build
 
 test: setup vet go-test js-test
 
@@ -43,6 +44,11 @@ churn:
 	go test . -race -v -count=1 -run TestChurnIsExact -churn.clients=2000 -churn.for=30s -churn.beat=4ms
 	go test . -v -count=1 -run TestChurnIsExact -churn.clients=2000 -churn.for=30s -churn.beat=1ms
 	go test ./attack -v -count=1 -run TestSilentBesideReaders -attack.readers=900 -attack.silent=100
+
+# Every client has the same list in the end. CLIENT_SEED=… does again what a run
+# did that failed.
+client-churn: build
+	cd client && CLIENT_DROPS=2000 node --test --test-reporter=spec test/recovery.test.js
 
 # The JavaScript tests drive a server with the race detector in it.
 js-test: build

@@ -62,6 +62,12 @@ class Server {
     if (code !== 0) throw new Error(`the server ended with ${code}`)
   }
 
+  /** Ends it without a word. */
+  async kill() {
+    this.process.kill('SIGKILL')
+    await this.ended
+  }
+
   /** Signs a new user up and answers an access token. */
   async token(username) {
     return (await this.grant(username)).access_token
