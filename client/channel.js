@@ -228,6 +228,7 @@ export class Channel extends Emitter {
    */
   closed() {
     this.#subscription.closed()
+    this.#outbox.closed()
     this.presence.pause()
     this.typing.close()
   }

@@ -86,6 +86,8 @@ export class Client extends Emitter {
   #connection
   #requests = new Requests()
   #lane = new Lane()
+  /** @type {import('./connection.js').StatusChange[]} the one that is being told, and those that wait */
+  #changes = []
   #loss = new Loss((what) => this.emit('lost-connection', what))
   /** @type {Link} */
   #link
@@ -127,7 +129,7 @@ export class Client extends Emitter {
     const done = new Promise((resolve, reject) => {
       const undo = [
         this.on('welcome', (frame) => settle(resolve, frame)),
-        this.on('status', (change) => isOver(change.current) && settle(reject, endOf(change))),
+        this.on('status', (change) => isOver(change.current) && change.current === this.status && settle(reject, endOf(change))),
       ]
       const settle = (/** @type {Function} */ how, /** @type {any} */ value) => {
         undo.forEach((off) => off())
@@ -237,10 +239,21 @@ export class Client extends Emitter {
     }
   }
 
-  /** @param {import('./connection.js').StatusChange} change */
+  /**
+   * What a listener brings about is told when what it was told has been told to all.
+   *
+   * @param {import('./connection.js').StatusChange} change
+   */
   #changed(change) {
+    if (this.#changes.push(change) > 1) return
+    for (; this.#changes.length > 0; this.#changes.shift()) this.#tell(this.#changes[0])
+  }
+
+  /** @param {import('./connection.js').StatusChange} change */
+  #tell(change) {
+    const { welcome } = this.#connection
     if (change.previous === 'connected') this.#closed()
-    if (change.current === 'connected') this.#welcomed(/** @type {Welcome} */ (this.#connection.welcome))
+    if (change.current === 'connected' && welcome) this.#welcomed(/** @type {Welcome} */ (welcome))
     if (isOver(change.current)) this.#end(endOf(change))
     this.#loss.heed(change)
     this.emit('status', change)

@@ -7,6 +7,7 @@ import { BusyError, ConnectionError, QueueError, RateLimitError } from './errors
 const WINDOW = 64
 /** How long to wait where the server could not store a message or cannot tell, in ms. */
 const AGAIN = 1_000
+const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
 /**
  * A message, and how it is doing. One that is sent again goes alone, so that it
@@ -129,6 +130,11 @@ export class Outbox {
     }
   }
 
+  /** The connection is lost: whatever waits has waited for another one, and is no live message any more. */
+  closed() {
+    for (const entry of this.#entries.values()) entry.isAgain = true
+  }
+
   /**
    * A frame of the channel has brought an own message.
    *
@@ -163,7 +169,7 @@ export class Outbox {
     this.#snapshot = undefined
     this.#pending++
     budget.held++
-    this.#timer ??= setTimeout(() => this.#expire(), budget.ageMs)
+    if (this.#timer === undefined) this.#expireIn(budget.ageMs)
     return entry
   }
 
@@ -242,6 +248,13 @@ export class Outbox {
     this.#snapshot = undefined
     this.#told.state(entry.message)
     entry.reject(error)
+    this.#bound()
+  }
+
+  /** Who never looks at what has failed does not gather it for ever: the oldest goes. */
+  #bound() {
+    const failed = this.#entries.size - this.#pending
+    if (failed > this.#link.budget.count) this.discard(/** @type {any} */ (this.messages.find(({ state }) => state === 'failed')).id)
   }
 
   /** @param {Entry} entry that is pending and not known to be stored */
@@ -270,9 +283,15 @@ export class Outbox {
     const now = performance.now()
     for (const entry of [...this.#entries.values()]) {
       if (!isPending(entry)) continue
-      if (entry.until > now) return void (this.#timer ??= setTimeout(() => this.#expire(), entry.until - now))
+      if (entry.until > now) return this.#expireIn(entry.until - now)
       if (!entry.isInFlight) this.#fail(entry, expired())
     }
+  }
+
+  /** @param {number} ms */
+  #expireIn(ms) {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#expire(), Math.min(ms, TIMER_MAX))
   }
 }
 
