@@ -52,6 +52,9 @@ export class Connection extends Emitter {
   /** @type {any} the socket that a new token is being had for */
   #renewing = null
   #wanted = false
+  /** @type {Promise<void>} resolves when the last socket that was told to close has done so */
+  #goodbye = Promise.resolve()
+  #isProbing = false // it has asked whether anyone is there
   /** @type {string | undefined} that the connection came in with */
   #token
   /** @type {string | undefined} the last one that was refused, until a connection lasts */
@@ -81,11 +84,11 @@ export class Connection extends Emitter {
 
   /** Says goodbye and stays away; resolves when the socket is closed. */
   disconnect() {
-    const isClosed = this.status === 'connected' ? closed(this.#socket) : Promise.resolve()
+    if (this.status === 'connected') this.#goodbye = closed(this.#socket)
     this.#end()
     this.#drop(CLOSE_NORMAL, 'goodbye')
-    this.#become('disconnected', { code: CLOSE_NORMAL })
-    return isClosed
+    if (this.status !== 'disconnected') this.#become('disconnected', { code: CLOSE_NORMAL })
+    return this.#goodbye
   }
 
   /**
@@ -201,11 +204,14 @@ export class Connection extends Emitter {
   // Browsers do not show control pings, so silence is what tells of a dead
   // line: ask once, and come back when nothing answers.
   #heard() {
+    this.#isProbing = false
     clearTimeout(this.#timers.silence)
     this.#timers.silence = setTimeout(() => this.#probe(), Math.min(this.welcome?.heartbeatMs ?? HEARTBEAT_DEFAULT, TIMER_MAX))
   }
 
   #probe() {
+    if (this.#isProbing) return
+    this.#isProbing = true
     clearTimeout(this.#timers.silence)
     this.#timers.silence = setTimeout(() => this.#closed({ reason: 'the server fell silent' }), PONG_TIMEOUT)
     this.send('{"type":"ping"}')
@@ -322,7 +328,10 @@ function parse(text) {
  */
 function closed(socket) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, CLOSE_TIMEOUT)
+    const timer = setTimeout(() => {
+      socket.terminate?.() // that of the package ws would wait on, and the program with it
+      resolve()
+    }, CLOSE_TIMEOUT)
     socket.onclose = () => {
       clearTimeout(timer)
       resolve()

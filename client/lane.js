@@ -14,6 +14,7 @@ export class Lane {
   #running = 0
   /** @type {any} set while the server has asked to wait */
   #pause
+  #round = 0 // of connections: what a past one asked for does not count
 
   /**
    * Runs a task when its turn comes, and again as long as the server asks to
@@ -32,6 +33,7 @@ export class Lane {
 
   /** Lets go of what has not begun. */
   clear() {
+    this.#round++
     clearTimeout(this.#pause)
     this.#pause = undefined
     for (const { reject } of this.#waiting.splice(0)) reject(new ConnectionError('disconnected', 'the connection was lost'))
@@ -56,11 +58,13 @@ export class Lane {
 
   /** @param {Entry} entry */
   async #begin(entry) {
+    const round = this.#round
     this.#running++
     try {
       entry.resolve(await entry.task())
     } catch (error) {
-      if (error instanceof RateLimitError || error instanceof BusyError) this.#again(entry, error.retryAfterMs)
+      const isToWait = error instanceof RateLimitError || error instanceof BusyError
+      if (isToWait && round === this.#round) this.#again(entry, error.retryAfterMs)
       else entry.reject(error)
     } finally {
       this.#running--

@@ -18,11 +18,8 @@ export class Loss {
 
   /** @param {import('./connection.js').StatusChange} change */
   heed({ previous, current }) {
-    if (current === 'reconnecting') {
-      if (previous === 'connected') this.#timer = setTimeout(() => this.#lost(), BLIP)
-    } else if (current !== 'connecting') {
-      this.#over(current)
-    }
+    if (previous === 'connected') this.#timer = setTimeout(() => this.#lost(), BLIP)
+    if (current !== 'connecting' && current !== 'reconnecting') this.#over(current)
   }
 
   #lost() {
