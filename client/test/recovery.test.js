@@ -11,12 +11,12 @@ import WebSocket from 'ws'
 
 import { createClient } from '../gatecast.js'
 import { layLine } from './line.js'
+import { SEED, seeded } from './random.js'
 import { startServer } from './server.js'
 
 const CLIENTS = 20
 const EACH = 50 // messages of a client
 const DROPS = Number(process.env.CLIENT_DROPS ?? 200)
-const SEED = Number(process.env.CLIENT_SEED ?? Math.floor(Math.random() * 2 ** 32))
 /** The clients come back this many times as fast as they would: they are lost more often than people are. */
 const HASTE = 20
 const PATIENCE = 20_000
@@ -25,16 +25,6 @@ const HOUR = 3_600_000
 const NO_LIMITS = ['--limits.messages.rate=0', '--limits.bytes.rate=0', '--limits.refresh.rate=0', '--limits.connections-per-address=0']
 const PASSWORD = 'correct horse battery'
 const NAMES = Array.from({ length: CLIENTS }, (_, i) => `talker${i}`)
-
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function seeded(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0
-    let n = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    n = (n + Math.imul(n ^ (n >>> 7), 61 | n)) ^ n
-    return ((n ^ (n >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** A client that writes down what it hears. */
 class Talker {
