@@ -4,7 +4,7 @@ import "github.com/gofiber/fiber/v2"
 
 // contentSecurityPolicy lets the page load its own files and talk to its own
 // server, and nothing else; there is no inline script or style.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // SecurityHeaders are on every response.
