@@ -13,12 +13,18 @@ class ApiError extends Error {
   }
 }
 
-/** Posts JSON and answers what comes back, which may be nothing. */
-export async function post(path, body, token) {
+/**
+ * Asks and answers what comes back, which may be nothing.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: any, token?: string}} [what]
+ */
+export async function call(method, path, { body, token } = {}) {
   const response = await fetch(path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
-    body: JSON.stringify(body),
+    method,
+    headers: { ...(body && { 'Content-Type': 'application/json' }), ...(token && { Authorization: `Bearer ${token}` }) },
+    body: body && JSON.stringify(body),
     credentials: 'same-origin',
     keepalive: true, // an answer's cookie is wanted even if the page is left meanwhile
     signal: AbortSignal.timeout(PATIENCE),

@@ -19,3 +19,17 @@ export function remember(key, value) {
     // forgotten
   }
 }
+
+/** What was remembered with rememberAll, or `otherwise`. */
+export function recallAll(key, otherwise) {
+  try {
+    return JSON.parse(recall(key)) ?? otherwise
+  } catch {
+    return otherwise // somebody else wrote there
+  }
+}
+
+/** Remembers anything that JSON can say. */
+export function rememberAll(key, value) {
+  remember(key, JSON.stringify(value))
+}

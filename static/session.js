@@ -2,7 +2,7 @@
 // read. Over plain http there is no such cookie, except on localhost; the token
 // is then in a variable, as access tokens are, and the session ends with the page.
 
-import { post } from '/api.js'
+import { call } from '/api.js'
 import { UnauthorizedError } from '/client/gatecast.js'
 import { recall, remember } from '/memory.js'
 
@@ -15,7 +15,7 @@ class SessionEndedError extends UnauthorizedError {
 
 /** Signs up first where action is `register`, and logs in. */
 export async function enter(action, username, password) {
-  if (action === 'register') await post('/register', { username, password })
+  if (action === 'register') await call('POST', '/register', { body: { username, password } })
   const session = new Session()
   await session.logIn(username, password)
   return session
@@ -31,52 +31,62 @@ export async function comeBack() {
 
 /** What is asked of a session that has ended throws SessionEndedError. */
 class Session {
-  #access = { token: '', expiresAt: 0 } // by this machine's clock, in ms
+  // expiresAt is by performance.now(), in ms; isKnown: the client has had the token.
+  #access = { token: '', expiresAt: 0, isKnown: false }
   #proof = {} // what /refresh is sent: nothing where there is a cookie
   #renewal = null // the promise of a new token, while it is being had
 
   async logIn(username, password) {
-    const grant = await post('/login', { username, password, use_cookie: isSecureContext })
+    const grant = await call('POST', '/login', { body: { username, password, use_cookie: isSecureContext } })
     this.#take(grant)
     remember('session', grant.refresh_token ? null : 'in a cookie')
   }
 
-  /** What lets one socket in. */
-  async ticket() {
-    return (await this.#ask('/ws/ticket')).ticket
+  /**
+   * An access token for the client. When it asks again, what it had was not
+   * taken or comes to its end: it never gets the same one twice.
+   */
+  async token() {
+    if (this.#access.isKnown || this.#isNearEnd) await this.renew()
+    this.#access.isKnown = true
+    return this.#access.token
   }
 
   /** Ends the session, and with it the sockets that it has in other tabs. */
   async logOut() {
-    await this.#ask('/logout').catch((error) => {
+    await this.ask('POST', '/logout', {}).catch((error) => {
       if (!(error instanceof SessionEndedError)) throw error // else it has ended already
     })
     remember('session', null)
   }
 
-  /** A new access token; the same one for all who ask while it is being had. */
+  /** Asks the API with an access token, and with a new one where it has ended before its time. */
+  async ask(method, path, body) {
+    if (this.#isNearEnd) await this.renew()
+    try {
+      return await callInSession(method, path, { body, token: this.#access.token })
+    } catch (error) {
+      if (!(error instanceof SessionEndedError)) throw error
+    }
+    await this.renew()
+    return callInSession(method, path, { body, token: this.#access.token })
+  }
+
+  /** Has a new access token; whoever asks for one meanwhile waits for the same. */
   renew() {
     this.#renewal ??= this.#refresh().finally(() => (this.#renewal = null))
     return this.#renewal
   }
 
-  /** Asks with an access token, and with a new one where it has ended before its time. */
-  async #ask(path) {
-    const isGood = Date.now() < this.#access.expiresAt - NEAR_END
-    const token = isGood ? this.#access.token : await this.renew()
-    try {
-      return await postInSession(path, {}, token)
-    } catch (error) {
-      if (!(error instanceof SessionEndedError)) throw error
-    }
-    return postInSession(path, {}, await this.renew())
+  get #isNearEnd() {
+    return performance.now() > this.#access.expiresAt - NEAR_END
   }
 
   // Other tabs may do this at the same moment, with the same cookie: the server
   // gives all of them the same next one.
   async #refresh() {
     try {
-      return this.#take(await postInSession('/refresh', this.#proof))
+      this.#take(await callInSession('POST', '/refresh', { body: this.#proof }))
     } catch (error) {
       if (error instanceof SessionEndedError) remember('session', null)
       throw error
@@ -84,16 +94,15 @@ class Session {
   }
 
   #take(grant) {
-    this.#access = { token: grant.access_token, expiresAt: Date.now() + grant.expires_in * 1000 }
+    this.#access = { token: grant.access_token, expiresAt: performance.now() + grant.expires_in * 1000, isKnown: false }
     this.#proof = grant.refresh_token ? { refresh_token: grant.refresh_token } : {}
-    return grant.access_token
   }
 }
 
-/** Posts, and takes a 401 as the end of the session. */
-async function postInSession(path, body, token) {
+/** Asks, and takes a 401 as the end of the session. */
+async function callInSession(method, path, what) {
   try {
-    return await post(path, body, token)
+    return await call(method, path, what)
   } catch (error) {
     throw error.status === 401 ? new SessionEndedError(error.message) : error
   }
