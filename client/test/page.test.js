@@ -6,26 +6,24 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 
-import { connected, enter, launch, openWindow, said, sayOn, skip } from './browser.js'
+import { channel, connected, enter, launch, logOut, lost, online, openRoom, openWindow, said, sayOn, skip, speaker, stored } from './browser.js'
 import { startServer } from './server.js'
 import { chatPage, missing } from './tutorials.js'
 
-const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url))
+/** ms after which the page takes a line for dead that says nothing to a ping. */
+const SILENCE = 11_000
 
-const keep = (page, name) => (process.env.UPDATE_SCREENSHOTS ? page.screenshot({ path: `${DOCS}${name}.png` }) : undefined)
-
-test('two windows sign up, talk, see typing and each other leave', { skip }, async (t) => {
+test('two people sign up, talk in the lobby and in a room, and see what they have not read', { skip }, async (t) => {
   const server = await startServer(t)
   const browser = await launch(t)
-  const alice = await openWindow(browser, server.origin, { viewport: { width: 1000, height: 640 } })
-  const bob = await openWindow(browser, server.origin, { viewport: { width: 390, height: 760 }, colorScheme: 'dark', locale: 'vi-VN' })
+  const alice = await openWindow(browser, server.origin)
+  const bob = await openWindow(browser, server.origin, { viewport: { width: 360, height: 640 }, locale: 'vi-VN' })
 
   await enter(alice, 'alice')
-  await alice.getByText('Connected', { exact: true }).waitFor()
+  await connected(alice)
   assert.equal(await alice.locator('#status').getAttribute('data-status'), 'connected')
-  await alice.locator('#online li', { hasText: 'alice (you)' }).waitFor()
+  await online(alice, 'alice (you)').waitFor()
 
   // The other one comes in Vietnamese, on a phone, by keyboard alone.
   assert.equal(await bob.locator('html').getAttribute('lang'), 'vi')
@@ -37,8 +35,7 @@ test('two windows sign up, talk, see typing and each other leave', { skip }, asy
   assert.equal(await bob.evaluate(() => document.activeElement.textContent), 'Đăng ký')
   await bob.keyboard.press('Enter')
   await bob.getByText('Đã kết nối', { exact: true }).waitFor()
-  await alice.getByText('bob joined').waitFor()
-  await alice.locator('#online li', { hasText: 'bob' }).waitFor()
+  await online(alice, 'bob').waitFor()
 
   await bob.keyboard.type('Xin chào <b>Alice</b>') // the message has the focus
   await alice.getByText('bob is typing…').waitFor()
@@ -46,28 +43,95 @@ test('two windows sign up, talk, see typing and each other leave', { skip }, asy
   await alice.locator('#messages .theirs', { hasText: 'Xin chào <b>Alice</b>' }).waitFor()
   assert.equal(await alice.locator('#messages .theirs b').textContent(), 'bob')
   assert.equal(await alice.locator('#typing').textContent(), '')
-  await bob.locator('#messages .mine', { hasText: 'Xin chào' }).waitFor()
-
   await alice.getByLabel('Message', { exact: true }).fill('Hello, Bob. The gate is open.')
   await bob.getByText('alice đang gõ…').waitFor()
-  await alice.getByRole('button', { name: 'Send' }).click()
+  await alice.getByRole('button', { name: 'Send', exact: true }).click()
   await bob.locator('#messages .theirs', { hasText: 'The gate is open.' }).waitFor()
-  await alice.locator('#messages .mine .state', { hasText: /\d/ }).waitFor() // acked: it has a time
-  await bob.getByRole('textbox').fill('…')
-  await alice.getByText('bob is typing…').waitFor()
-  await keep(alice, 'page-desktop-light')
-  await keep(bob, 'page-phone-dark')
+  await stored(alice, 'The gate is open.')
 
-  // Nothing is wider than the phone.
-  assert.ok(await bob.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+  // A room of their own. What is typed in one channel is not taken into another.
+  await alice.getByLabel('Message', { exact: true }).fill('half a thou')
+  await openRoom(alice, 'Trà đá')
+  await alice.getByRole('heading', { name: 'tra-da' }).waitFor()
+  assert.equal(new URL(alice.url()).hash, '#room:tra-da')
+  assert.equal(await alice.getByLabel('Message', { exact: true }).inputValue(), '')
+  await sayOn(alice, 'First here')
+  await stored(alice, 'First here')
+  await bob.reload()
+  await bob.getByRole('button', { name: 'Kênh' }).click()
+  await bob.getByRole('navigation').getByRole('button', { name: 'tra-da' }).click()
+  await bob.getByText('First here', { exact: true }).waitFor()
+
+  // What comes where one is not is counted until one looks.
+  await channel(alice, 'lobby').click()
+  assert.equal(await alice.getByLabel('Message', { exact: true }).inputValue(), 'half a thou')
+  for (const text of ['one', 'two']) await bob.getByLabel('Tin nhắn', { exact: true }).fill(text).then(() => bob.keyboard.press('Enter'))
+  await alice.getByRole('button', { name: /^tra-da ?, 2 unread$/ }).waitFor()
+  assert.equal(await alice.title(), '(2) #lobby · Gatecast')
+  await alice.reload()
+  await alice.getByRole('button', { name: /^tra-da ?, 2 unread$/ }).waitFor()
+  await channel(alice, 'tra-da').click()
+  await alice.getByText('two', { exact: true }).waitFor()
+  assert.deepEqual(await said(alice), ['First here', 'one', 'two'])
+  await channel(alice, 'lobby').click()
+  assert.equal(await channel(alice, 'tra-da').textContent(), '#tra-da')
+  await alice.goBack()
+  await alice.getByRole('heading', { name: 'tra-da' }).waitFor()
 
   await bob.getByRole('combobox').selectOption('en')
-  await bob.getByRole('button', { name: 'Log out' }).click()
-  await alice.getByText('bob left').waitFor()
+  await logOut(bob)
+  await alice.locator('#away li', { hasText: 'bob' }).getByText('last seen just now').waitFor()
   assert.equal(await alice.locator('#online li').count(), 1)
   await bob.getByRole('heading', { name: 'Come in' }).waitFor()
-
   assert.deepEqual([...alice.troubles, ...bob.troubles], [])
+})
+
+test('rooms: names that can be used, a link that leads into one, and out again', { skip }, async (t) => {
+  const server = await startServer(t)
+  const page = await openWindow(await launch(t), `${server.origin}/#room:tea`)
+  await enter(page, 'alice')
+  await page.getByRole('heading', { name: 'tea' }).waitFor()
+  await openRoom(page, ' 日本 !')
+  await page.getByText('This name cannot be used: it needs letters from A to Z or digits.').waitFor()
+  await page.getByLabel('New room').fill('#Đêm Hà Nội 36')
+  await page.getByText('It will be #dem-ha-noi-36.').waitFor()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'dem-ha-noi-36' }).waitFor()
+  await page.getByRole('button', { name: 'Leave room' }).click()
+  await page.getByRole('heading', { name: 'lobby' }).waitFor()
+  assert.deepEqual(await page.locator('#joined .channel-name').allTextContents(), ['lobby', 'tea'])
+  assert.deepEqual(await page.locator('#others .channel-name').allTextContents(), ['dem-ha-noi-36'])
+
+  // Arrows go from tab to tab.
+  await page.getByRole('tab', { name: 'Chat' }).focus()
+  await page.keyboard.press('ArrowRight')
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'tab-live')
+  assert.equal(await page.locator('#chat').isHidden(), true)
+  await page.keyboard.press('Home')
+  await page.locator('#chat').waitFor()
+  assert.deepEqual(page.troubles, [])
+})
+
+test('who may not enter a room is told so, and stays where they are', { skip }, async (t) => {
+  const server = await startServer(t, '--namespaces={"room:*": {}}')
+  const page = await openWindow(await launch(t), server.origin)
+  await page.clock.install()
+  const carol = await speaker(t, server, 'carol')
+  await carol.say('I will be back')
+  await page.reload()
+  await enter(page, 'alice')
+  await connected(page)
+  await openRoom(page, 'tea')
+  await page.getByText('You may not do this here.', { exact: true }).waitFor()
+  await page.getByRole('heading', { name: 'lobby' }).waitFor()
+  assert.deepEqual(await page.locator('#joined .channel-name').allTextContents(), ['lobby'])
+
+  // Who was here is still known of, and for how long they have been gone.
+  await carol.client.disconnect()
+  await page.locator('#away li', { hasText: 'carol' }).getByText('last seen just now').waitFor()
+  await page.clock.fastForward('05:01')
+  await page.locator('#away li', { hasText: 'carol' }).getByText('last seen 5 minutes ago').waitFor()
+  assert.deepEqual(page.troubles, [])
 })
 
 test('H4: code that gets into the page does not run', { skip }, async (t) => {
@@ -90,7 +154,7 @@ test('H4: code that gets into the page does not run', { skip }, async (t) => {
 })
 
 test('errors and limits are told in words, and nothing typed is lost', { skip }, async (t) => {
-  const server = await startServer(t, '--limits.messages.rate=0.2', '--limits.messages.burst=3')
+  const server = await startServer(t, '--limits.messages.rate=0.4', '--limits.messages.burst=8')
   const browser = await launch(t)
   const page = await openWindow(browser, server.origin)
   await server.token('alice')
@@ -105,41 +169,88 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await page.getByRole('button', { name: 'Log in' }).click()
   await page.getByText('Wrong username or password.').waitFor()
   await enter(page, 'ALICE', 'Log in')
-  await page.getByText('Connected', { exact: true }).waitFor()
-
-  for (const n of [1, 2, 3, 4]) await sayOn(page, `message ${n}`)
-  await page.getByText(/Too fast\. Try again in \d s\./).waitFor()
-  await page.locator('#messages .failed', { hasText: 'message 4' }).getByText('not sent').waitFor()
-  assert.match(await page.getByLabel('Message', { exact: true }).inputValue(), /message/)
-
-  // The server goes away and comes back. What is typed meanwhile stays.
-  await server.stop()
-  await page.getByText('Connection lost, trying again…').waitFor()
-  await page.getByLabel('Message', { exact: true }).fill('typed while away')
-  const lines = await page.locator('#messages .mine').count()
-  await page.keyboard.press('Enter')
-  await page.getByText('The message was not sent').waitFor()
-  assert.equal(await page.locator('#messages .mine').count(), lines)
-  assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), 'typed while away')
-  await server.start()
   await connected(page)
-  await page.keyboard.press('Enter')
-  await page.locator('#messages .mine', { hasText: 'typed while away' }).locator('.state', { hasText: /\d/ }).waitFor()
+
+  // Too much at once: how long to wait is counted down, and then it can be sent again.
+  const failed = page.locator('#messages .failed')
+  let sent = 0
+  while ((await failed.count()) === 0) await sayOn(page, `message ${++sent}`)
+  await failed.first().getByText('not sent').waitFor()
+  const notice = page.getByText(/^Too fast\. Try again in \d s\.$/).first()
+  await notice.waitFor()
+  assert.equal(await page.locator('#notice .seconds').getAttribute('aria-live'), 'off')
+  await page.locator('#notice:empty').waitFor({ state: 'attached' }) // it goes by itself
+  await failed.first().getByRole('button', { name: 'Send again' }).click()
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'message')
+  while ((await failed.count()) > 0) {
+    await failed.first().getByRole('button', { name: 'Discard' }).click()
+  }
+
+  // The server goes away and comes back. What is written meanwhile waits.
+  await server.stop()
+  await lost(page)
+  await sayOn(page, 'written while away')
+  await page.locator('#messages .pending', { hasText: 'written while away' }).getByText('waits for the connection').waitFor()
+  await page.getByText(/^Connection lost\. Next try in \d+ s\.$/).waitFor()
+  await server.start()
+  await page.getByRole('button', { name: 'Try now' }).click({ timeout: 2_000 }).catch(() => {}) // unless it has tried by itself
+  await connected(page)
+  await stored(page, 'written while away')
   assert.equal((await said(page)).filter((text) => text === 'message 1').length, 1)
 
   // Nothing of it is there for whoever comes next.
-  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByLabel('Message', { exact: true }).fill('not for others')
+  await logOut(page)
   await enter(page, 'bob')
-  await page.locator('#online li', { hasText: 'bob (you)' }).waitFor()
+  await online(page, 'bob (you)').waitFor()
   assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), '')
   assert.equal(await page.locator('#messages .mine').count(), 0)
 
   // A token that the server no longer takes is replaced: the session goes on.
   await server.stop()
-  await page.getByText('Connection lost, trying again…').waitFor()
+  await lost(page)
   await rm(join(server.dir, 'keys'), { recursive: true })
   await server.start()
   await connected(page)
+})
+
+test('what is written offline is sent once, and a tab in the background counts what it did not show', { skip }, async (t) => {
+  const server = await startServer(t)
+  const browser = await launch(t)
+  const [alice, bob] = [await openWindow(browser, 'about:blank'), await openWindow(browser, server.origin)]
+  await alice.clock.install()
+  await alice.goto(server.origin)
+  await enter(alice, 'alice')
+  await connected(alice)
+  await enter(bob, 'bob')
+  await connected(bob)
+
+  const network = await alice.context().newCDPSession(alice)
+  await network.send('Network.enable')
+  const setOffline = (offline) => network.send('Network.emulateNetworkConditions', { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 })
+  await setOffline(true)
+  await alice.clock.fastForward(SILENCE)
+  await alice.locator('#banner-text', { hasText: 'You are offline' }).waitFor()
+  for (const n of [1, 2, 3]) await sayOn(alice, `offline ${n}`)
+  assert.equal(await alice.locator('#messages .pending').count(), 3)
+  await sayOn(bob, 'where is alice?')
+  await stored(bob, 'where is alice?')
+  await setOffline(false)
+  await alice.getByText('where is alice?', { exact: true }).waitFor()
+  for (const n of [1, 2, 3]) await stored(alice, `offline ${n}`)
+  await bob.getByText('offline 3', { exact: true }).waitFor()
+  const all = ['where is alice?', 'offline 1', 'offline 2', 'offline 3']
+  assert.deepEqual([await said(alice), await said(bob)], [all, all])
+
+  await background(alice, true)
+  for (const n of [1, 2]) await sayOn(bob, `unseen ${n}`)
+  await stored(bob, 'unseen 2')
+  await background(alice, false)
+  await alice.getByText('unseen 2', { exact: true }).waitFor()
+  assert.deepEqual(await said(alice), [...all, 'unseen 1', 'unseen 2'])
+  assert.equal(await alice.title(), '#lobby · Gatecast')
+  const offline = /net::ERR_INTERNET_DISCONNECTED|WebSocket connection/ // the browser's word on it
+  assert.deepEqual(alice.troubles.filter((trouble) => !offline.test(trouble)), [])
 })
 
 test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {
@@ -163,3 +274,17 @@ test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {
   await alice.getByText('bob left lobby').waitFor()
   pages.closeAllConnections()
 })
+
+/** Puts a page into the background, where it is hidden and stopped, or back. */
+async function background(page, isHidden) {
+  const session = await page.context().newCDPSession(page)
+  const turn = () =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value: hidden })
+      Object.defineProperty(document, 'visibilityState', { configurable: true, value: hidden ? 'hidden' : 'visible' })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, isHidden)
+  if (isHidden) await turn()
+  await session.send('Page.setWebLifecycleState', { state: isHidden ? 'frozen' : 'active' })
+  if (!isHidden) await turn()
+}
