@@ -2,12 +2,13 @@
 
 import { recall, remember } from '/memory.js'
 import { english } from '/words-en.js'
+import * as live from '/words-live.js'
 import { vietnamese } from '/words-vi.js'
 
 /** @type {Record<string, Record<string, string>>} */
-export const languages = { en: english, vi: vietnamese }
+export const languages = { en: { ...english, ...live.english }, vi: { ...vietnamese, ...live.vietnamese } }
 
-let words = english
+let words = languages.en
 
 /** The language that this visitor chose before, or that the browser asks for. */
 export function preferredLanguage() {
