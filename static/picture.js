@@ -1,6 +1,6 @@
-// An image that came as bytes.
+// An image that came as bytes, in a line and as large as the window.
 
-import { element } from '/dom.js'
+import { byId, button, element } from '/dom.js'
 import { say } from '/words.js'
 
 /** First bytes of the kinds of images that are shown, as Latin-1. An SVG is a document, and is not. */
@@ -21,16 +21,33 @@ export class Picture {
 
   /** The image, or words where there is none to show. */
   draw(username) {
-    if (!this.#url) return element('span', 'text gone', say('imageUnreadable'))
-    const image = element('img', 'picture')
+    if (!this.#url) return unreadable()
+    const image = element('img')
     image.alt = say('imageFrom', { name: username })
     image.src = this.#url
-    image.addEventListener('error', () => image.replaceWith(element('span', 'text gone', say('imageUnreadable'))), { once: true })
-    return image
+    const picture = button('picture', '', () => enlarge(image))
+    picture.append(image)
+    image.addEventListener('error', () => picture.replaceWith(unreadable()), { once: true })
+    return picture
   }
 
   /** Lets go of the bytes. */
   close() {
+    const shown = byId('viewer-image')
+    if (this.#url && shown.src === this.#url) {
+      byId('viewer').close()
+      shown.removeAttribute('src')
+    }
     URL.revokeObjectURL(this.#url)
   }
+}
+
+const unreadable = () => element('span', 'text gone', say('imageUnreadable'))
+
+/** Shows an image as large as the window, until it is clicked or Escape is pressed. */
+function enlarge({ src, alt }) {
+  const viewer = byId('viewer')
+  Object.assign(byId('viewer-image'), { src, alt })
+  viewer.onclick = () => viewer.close()
+  viewer.showModal()
 }

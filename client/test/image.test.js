@@ -26,11 +26,17 @@ test('an image is made to fit, and seen by others; what cannot be one is refused
   assert.ok(width <= 1600 && Math.abs(width - 2 * height) <= 1, `${width} × ${height}`)
   await alice.locator('#messages .mine:not(.pending)').getByRole('img', { name: 'Image from alice' }).waitFor()
 
+  // It can be looked at as large as the window.
+  await seen.click()
+  assert.deepEqual(await sizeOf(bob.getByRole('dialog', { name: 'Image' }).getByRole('img', { name: 'Image from alice' })), [width, height])
+  await bob.keyboard.press('Escape')
+  assert.equal(await bob.evaluate(() => document.activeElement.className), 'picture')
+
   // It is history, too, and goes with its line.
   await bob.reload()
   await seen.waitFor()
   assert.deepEqual(await sizeOf(seen), [width, height])
-  const url = await seen.getAttribute('src')
+  const url = await seen.getAttribute('src') // of the line that goes
   await bob.getByLabel('New room').fill('elsewhere')
   await bob.keyboard.press('Enter')
   await bob.getByRole('heading', { name: 'elsewhere' }).waitFor()
