@@ -62,7 +62,7 @@ export class Home {
   }
 
   #turn({ current, code, reason }) {
-    if (current === 'failed') this.#leave(sayError({ code: code === UNAUTHORIZED ? 'session_ended' : 'refused', message: reason }))
+    if (current === 'failed') this.#leave(sayError({ code: code === UNAUTHORIZED ? 'session_ended' : 'refused', message: reason || String(code) }))
   }
 
   #welcome({ userId }) {
@@ -77,13 +77,11 @@ export class Home {
     byId('home').hidden = byId('account').hidden = false
     this.#drawAccount()
     this.#notice = new Notice(scope)
-    const tell = (error) => this.#notice.tell(error)
-    this.#composer = new Composer(client, scope, tell)
+    this.#composer = new Composer(client, scope, (error) => this.#notice.tell(error))
     this.#rooms = new Rooms(client, this.#session, scope)
     this.#channels = new Channels(this.#rooms, scope, (name) => this.#show(name))
     this.#sessions = new SessionsDialog(this.#session, scope)
     scope.add(this.#rooms.on('trouble', (error) => this.#refused(error)))
-    scope.add(client.on('error', tell))
     this.#open(this.#asked)
     new Tabs(byId('tabs'), scope, (panel) => this.#turnTo(panel))
     this.#listen()
@@ -128,7 +126,7 @@ export class Home {
     this.#rooms.join(name)
     this.#room?.close()
     this.#notice.clear()
-    this.#room = new Room(this.#client, name, (error) => this.#notice.tell(error))
+    this.#room = new Room(this.#client, name, this.#rooms.range(name), (error) => this.#notice.tell(error))
     this.#composer.turnTo(this.#room)
     this.#channels.mark(name)
     this.#watch()

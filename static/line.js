@@ -27,21 +27,22 @@ export class Line {
   }
 
   /**
-   * @param {{message: import('/client/gatecast.js').Message, isBehindGap: boolean}} item
+   * @param {{message: any, isBehindGap: boolean, isFirstUnread: boolean}} item
    * @param {{message: any} | undefined} before the line above it
    */
-  update({ message, isBehindGap }, before) {
+  update({ message, isBehindGap, isFirstUnread }, before) {
     const previous = before?.message
     const isWaiting = message.state === 'pending' && this.#actions.isOffline()
-    const drawn = [message, isBehindGap, previous, spoken(), new Date().toDateString(), isWaiting]
+    const drawn = [message, isBehindGap, isFirstUnread, previous, spoken(), new Date().toDateString(), isWaiting]
     if (drawn.every((value, i) => value === this.#drawn[i])) return
     this.#drawn = drawn
     const date = new Date(message.timestamp)
     const isNewDay = date.toDateString() !== (previous && new Date(previous.timestamp).toDateString())
-    const goesOn = !isNewDay && !isBehindGap && continues(message, previous)
+    const goesOn = !isNewDay && !isBehindGap && !isFirstUnread && continues(message, previous)
     this.element.replaceChildren(
       ...(isBehindGap ? [worded('p', 'missing', 'note')] : []),
       ...(isNewDay ? [element('p', 'day', day(date))] : []),
+      ...(isFirstUnread ? [worded('p', 'newFromHere', 'day fresh')] : []),
       this.#said(message, goesOn),
     )
   }

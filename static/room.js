@@ -1,5 +1,6 @@
 // The conversation of one channel: its messages, who types, and what is older.
 
+import { Conversation } from '/client/gatecast.js'
 import { byId, element, show } from '/dom.js'
 import { Keyed } from '/keyed.js'
 import { Line, isShown } from '/line.js'
@@ -7,8 +8,7 @@ import { LOBBY, nameOf } from '/names.js'
 import { People } from '/people.js'
 import { Scope } from '/scope.js'
 import { Scroll } from '/scroll.js'
-import { say } from '/words.js'
-import { Conversation } from '/client/gatecast.js'
+import { say, spoken } from '/words.js'
 
 const PAGE = 50 // messages that are loaded at a time
 const NAMED = 3 // who types is named up to here
@@ -17,6 +17,7 @@ export class Room {
   #client
   #room
   #talk
+  #unread
   #tell
   #scope = new Scope()
   #people
@@ -30,10 +31,12 @@ export class Room {
   /**
    * @param {import('/client/gatecast.js').Client} client
    * @param {string} name of the channel
+   * @param {import('/rooms.js').Unread | null} unread what one has not read yet
    * @param {(error: any) => void} tell says what did not work
    */
-  constructor(client, name, tell) {
+  constructor(client, name, unread, tell) {
     this.#client = client
+    this.#unread = unread
     this.#room = client.channel(name)
     this.#tell = tell
     this.#talk = new Conversation(this.#room, { last: PAGE })
@@ -123,7 +126,7 @@ export class Room {
 
   async #sent(promise) {
     this.#room.typing.stop()
-    this.#scroll.toEnd()
+    if (!this.#scope.isClosed) this.#scroll.toEnd() // an image may have taken its time
     await promise.catch((error) => this.#refused(error)) // its line says so too
   }
 
@@ -154,10 +157,13 @@ export class Room {
   get #shown() {
     const shown = []
     let isBehindGap = false
+    let isBegun = false // the first unread message has come
     for (const message of this.#talk.messages) {
       isBehindGap ||= message.gapBefore === true
       if (!isShown(message)) continue
-      shown.push({ id: message.id, message, isBehindGap })
+      const isFirstUnread = !isBegun && isUnread(message, this.#unread)
+      isBegun ||= isFirstUnread
+      shown.push({ id: message.id, message, isBehindGap, isFirstUnread })
       isBehindGap = false
     }
     return shown
@@ -187,8 +193,12 @@ export class Room {
   #drawTyping() {
     const names = this.#room.typing.users.map(({ username }) => username)
     const shown = names.length > NAMED ? [...names.slice(0, NAMED - 1), say('others', { n: names.length - NAMED + 1 })] : names
-    const list = new Intl.ListFormat(document.documentElement.lang).format(shown)
+    const list = new Intl.ListFormat(spoken()).format(shown)
     byId('typing').classList.toggle('quiet', names.length === 0)
     byId('typing-text').textContent = names.length === 0 ? '' : say(names.length === 1 ? 'typingOne' : 'typingMany', { name: list })
   }
+}
+
+function isUnread({ epoch, seq, isOwn }, unread) {
+  return unread !== null && !isOwn && epoch === unread.epoch && seq > unread.after && seq <= unread.upTo
 }

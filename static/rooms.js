@@ -8,7 +8,10 @@ import { LOBBY, isOpenable, nameOf } from '/names.js'
 
 const PAGE = 100 // channels that are asked for at a time
 
-/** @typedef {{epoch: string, seq: number}} Position in a channel */
+/**
+ * @typedef {{epoch: string, seq: number}} Position in a channel
+ * @typedef {{epoch: string, after: number, upTo: number}} Unread numbers of messages
+ */
 
 /**
  * `change` tells that anything here is another; `trouble` of an error.
@@ -64,10 +67,21 @@ export class Rooms extends Emitter {
 
   /** How many messages have come since a channel was last read. */
   unread(name) {
+    const { after, upTo } = this.range(name) ?? { after: 0, upTo: 0 }
+    return upTo - after
+  }
+
+  /**
+   * Which messages have come since then, or null where none have.
+   *
+   * @returns {Unread | null}
+   */
+  range(name) {
     const newest = this.#newest.get(name)
     const read = this.#read[name]
-    if (!newest) return 0
-    return read?.epoch === newest.epoch ? Math.max(0, newest.seq - read.seq) : newest.seq
+    if (!newest) return null
+    const after = read?.epoch === newest.epoch ? read.seq : 0
+    return newest.seq > after ? { epoch: newest.epoch, after, upTo: newest.seq } : null
   }
 
   join(name) {

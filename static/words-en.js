@@ -52,6 +52,7 @@ export const english = {
   loadingOlder: 'Loading older messages…',
   toLatest: 'To the newest messages',
   newMessages: '{n} new',
+  newFromHere: 'New',
   typingOne: '{name} is typing…',
   typingMany: '{name} are typing…',
   sending: 'sending…',
@@ -62,6 +63,7 @@ export const english = {
   missing: 'Some messages may be missing here: they are no longer kept.',
   removed: 'This message was removed.',
   deletedAccount: 'Deleted account',
+  image: 'Image',
   imageFrom: 'Image from {name}',
   imageUnreadable: 'An image that cannot be shown',
 

@@ -52,6 +52,7 @@ export const vietnamese = {
   loadingOlder: 'Đang tải tin nhắn cũ hơn…',
   toLatest: 'Tới tin nhắn mới nhất',
   newMessages: '{n} tin mới',
+  newFromHere: 'Tin mới',
   typingOne: '{name} đang gõ…',
   typingMany: '{name} đang gõ…',
   sending: 'đang gửi…',
@@ -62,6 +63,7 @@ export const vietnamese = {
   missing: 'Có thể thiếu một số tin nhắn ở đây vì chúng không còn được lưu.',
   removed: 'Tin nhắn này đã bị xóa.',
   deletedAccount: 'Tài khoản đã xóa',
+  image: 'Ảnh',
   imageFrom: 'Ảnh của {name}',
   imageUnreadable: 'Ảnh không hiển thị được',
 

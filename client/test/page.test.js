@@ -73,6 +73,7 @@ test('two people sign up, talk in the lobby and in a room, and see what they hav
   await channel(alice, 'tra-da').click()
   await alice.getByText('two', { exact: true }).waitFor()
   assert.deepEqual(await said(alice), ['First here', 'one', 'two'])
+  assert.deepEqual(await alice.locator('#messages .line', { has: alice.getByText('New', { exact: true }) }).locator('.text').allTextContents(), ['one'])
   await channel(alice, 'lobby').click()
   assert.equal(await channel(alice, 'tra-da').textContent(), '#tra-da')
   await alice.goBack()
@@ -180,11 +181,12 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await notice.waitFor()
   assert.equal(await page.locator('#notice .seconds').getAttribute('aria-live'), 'off')
   await page.locator('#notice:empty').waitFor({ state: 'attached' }) // it goes by itself
+  const again = await failed.first().locator('.text').textContent()
   await failed.first().getByRole('button', { name: 'Send again' }).click()
   assert.equal(await page.evaluate(() => document.activeElement.id), 'message')
-  while ((await failed.count()) > 0) {
-    await failed.first().getByRole('button', { name: 'Discard' }).click()
-  }
+  await stored(page, again)
+  while ((await failed.count()) > 0) await failed.first().getByRole('button', { name: 'Discard' }).click()
+  assert.equal((await said(page)).filter((text) => text === again).length, 1)
 
   // The server goes away and comes back. What is written meanwhile waits.
   await server.stop()
