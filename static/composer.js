@@ -6,7 +6,7 @@ import { shrink } from '/image.js'
 import { nameOf } from '/names.js'
 import { say } from '/words.js'
 
-const SMALL = 32_768 // bytes of a message before the server has said how many it takes
+const ENOUGH = 256_000 // bytes of an image where the server takes any
 
 export class Composer {
   #client
@@ -23,7 +23,8 @@ export class Composer {
     scope.listen(byId('composer'), 'submit', (event) => this.#submit(event))
     scope.listen(field, 'keydown', (event) => this.#press(event))
     scope.listen(field, 'input', () => this.#room.typed(field.value))
-    scope.listen(field, 'paste', (event) => this.#take(event, event.clipboardData))
+    // What is copied from a document is text, though its picture comes along.
+    scope.listen(field, 'paste', (event) => event.clipboardData.types.includes('text/plain') || this.#take(event, event.clipboardData))
     scope.listen(byId('attach'), 'click', () => byId('file').click())
     scope.listen(byId('file'), 'change', ({ target }) => {
       this.#sendFiles([...target.files])
@@ -60,11 +61,11 @@ export class Composer {
   }
 
   #press(event) {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return // an input method has its own Enter
+    // An input method has its own Enter; Safari tells of it by the key code alone.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
     event.preventDefault()
     byId('composer').requestSubmit()
   }
-
 
   #drag(event, step) {
     if (!hasFiles(event.dataTransfer)) return
@@ -85,7 +86,7 @@ export class Composer {
     const room = this.#room // whatever is opened meanwhile
     for (const file of files) {
       try {
-        room.sendImage(await shrink(file, this.#client.limits?.messageBytes ?? SMALL))
+        room.sendImage(await shrink(file, this.#client.limits.messageBytes || ENOUGH))
       } catch (error) {
         this.#tell(error)
       }
