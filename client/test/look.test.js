@@ -37,7 +37,7 @@ async function looksWell(page, viewport, name) {
 }
 
 test('the page is good to look at and to hear, wide and narrow, light and dark', { skip }, async (t) => {
-  const server = await startServer(t, '--limits.messages.rate=0')
+  const server = await startServer(t, '--limits.messages.rate=0', '--demo')
   const page = await openWindow(await launch(t), server.origin)
   await looksWell(page, PHONE)
   await looksWell(page, DESKTOP)
@@ -84,6 +84,11 @@ test('the page is good to look at and to hear, wide and narrow, light and dark',
   await looksWell(page, DESKTOP)
   await page.keyboard.press('Escape')
   assert.equal(await page.evaluate(() => document.activeElement.id), 'account')
+
+  await page.getByRole('tab', { name: 'Live' }).click()
+  await looksWell(page, PHONE)
+  await looksWell(page, DESKTOP)
+  await page.getByRole('tab', { name: 'Chat' }).click()
 
   // What is failed, and what waits.
   await server.stop()
