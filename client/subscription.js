@@ -6,6 +6,8 @@ import { Recent } from './recent.js'
 
 /** How long to wait where the server could not tell, in ms. */
 const JOIN_AGAIN = 2_000
+/** How long a stored message and those before it may take to come one nearer, in ms. */
+const COMES_WITHIN = 5_000
 
 /**
  * @typedef {{epoch: string, seq: number}} Place
@@ -49,7 +51,7 @@ export class Subscription {
   #how = {}
   /** @type {object | undefined} the asking that counts */
   #attempt
-  /** @type {any} */
+  /** @type {any} until it asks again, or for what should have come */
   #timer
 
   /**
@@ -135,9 +137,28 @@ export class Subscription {
   isNext(seq) {
     if (this.status !== 'subscribed') return false
     if (seq === undefined || !this.at) return true
-    if (seq !== this.at.seq + 1) return false
+    if (seq !== this.at.seq + 1) {
+      this.#expect(seq)
+      return false
+    }
     this.at = { ...this.at, seq }
     return true
+  }
+
+  /**
+   * A number that is ahead will come, and those before it. Where nothing does, they
+   * were acked to someone else of this program: the log has them.
+   *
+   * @param {number} seq
+   */
+  #expect(seq) {
+    const { at } = this
+    if (!at || seq <= at.seq || this.#timer !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (this.at === at) this.#join()
+      else this.#expect(seq)
+    }, COMES_WITHIN)
   }
 
   async #join() {
@@ -265,6 +286,7 @@ export class Subscription {
 
   #stop() {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#attempt = undefined
   }
 

@@ -312,6 +312,33 @@ test('an own message whose ack is not the next comes with the frames', async () 
   assert.deepEqual(told, [11, 'mine', 13])
 })
 
+test('a message that was acked to someone else is asked for, when own ones show that it is there', async () => {
+  await enter()
+  client.request('publish', { channel: ROOM, data: 'from beside' })
+  says({ type: 'ack', id: FakeSocket.last.asked('publish').id, seq: 11 })
+  room.publish('mine')
+  const { id, key } = FakeSocket.last.asked('publish')
+  says({ type: 'ack', id, seq: 12 })
+  await pass(4900)
+  assert.equal(sent('subscribe').length, 1, 'it may come')
+  await pass(100)
+  assert.deepEqual(FakeSocket.last.asked('subscribe').since, { epoch: 'one', seq: 10 })
+  admits({ recovered: true, seq: 12, messages: [message(11, { data: 'from beside' }), message(12, { userId: 'A', key, data: 'mine' })] })
+  assert.deepEqual(told, ['from beside', 'mine'])
+})
+
+test('a long list that is on its way is not asked for again', async () => {
+  await enter()
+  room.publish('mine')
+  says({ type: 'ack', id: FakeSocket.last.asked('publish').id, seq: 20 })
+  for (let seq = 11; seq <= 20; seq++) {
+    await pass(3000)
+    says(message(seq))
+  }
+  await pass(20_000)
+  assert.equal(sent('subscribe').length, 1)
+})
+
 test('a message has the same id wherever it comes from', async () => {
   await enter()
   const ids = []

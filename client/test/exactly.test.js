@@ -168,7 +168,7 @@ class Run {
 
   /** Lets all that is under way come to its end, and nothing else happen. */
   async calm() {
-    for (let idle = 0; idle < 3; ) {
+    for (let idle = 0; idle < 12; ) {
       await pass(500)
       this.#accept()
       const session = this.world.sessions.at(-1)
