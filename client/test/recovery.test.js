@@ -149,7 +149,7 @@ test('what was said is heard once by all, and in one order, whatever breaks', as
   await underFire('tokens that end', { flags: ['--auth.access-ttl=3s', '--socket.expiry-notice=1s'], credentials: login }, async (fire) => {
     let renewed = 0
     fire.talkers.forEach(({ client }) => client.on('refreshed', () => renewed++))
-    await storm(fire, DROPS / 4, { upTo: 250 })
+    await storm(fire, DROPS / 4, { upTo: 160 })
     await sameForAll(fire)
     assert.ok(renewed > 0)
   })
