@@ -292,6 +292,7 @@ export class Outbox {
   #expireIn(ms) {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#expire(), Math.min(ms, TIMER_MAX))
+    this.#timer.unref?.() // it is the connection that keeps a program running
   }
 }
 

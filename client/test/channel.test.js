@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 import { createClient } from '../gatecast.js'
 import { comeBack, connect, FakeSocket, pass, settle, stopTheClock } from './fake.js'
@@ -14,6 +16,13 @@ let told
 
 /** The names of what is told, or what a message or a gap says. */
 const short = { message: ({ data }) => data, gap: ({ reason }) => `gap: ${reason}`, status: ({ current }) => current }
+
+/** Lets go of what nobody has. */
+async function collectGarbage() {
+  setFlagsFromString('--expose-gc')
+  await settle()
+  runInNewContext('gc')()
+}
 
 stopTheClock()
 beforeEach(() => {
@@ -44,6 +53,17 @@ async function enter() {
 test('of one name there is one channel', () => {
   assert.equal(client.channel(ROOM), room)
   assert.notEqual(client.channel('room:2'), room)
+})
+
+test('a channel that someone listens to stays, though nobody holds on to it', async () => {
+  const heard = []
+  client.channel('room:2').on('message', ({ data }) => heard.push(data))
+  await collectGarbage()
+  await connect(client)
+  client.channel('room:2').subscribe()
+  admits({ channel: 'room:2' })
+  FakeSocket.last.says(message(11, { channel: 'room:2' }))
+  assert.deepEqual(heard, [11])
 })
 
 test('it is joined once and left once, however many hold it', async () => {

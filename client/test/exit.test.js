@@ -33,6 +33,11 @@ const ways = {
     await lost
     room.subscribe()
     client.disconnect()`,
+  'and then used': `
+    await client.connect()
+    await client.disconnect()
+    room.subscribe()
+    room.publish('waits')`,
   'because it was not let in': `
     refused = true
     room.subscribe()

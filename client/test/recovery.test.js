@@ -97,7 +97,7 @@ async function sameForAll({ talkers }) {
 
 const words = ({ seq, epoch, userId, data }) => `${epoch} ${seq} ${userId} ${data}`
 
-test('what was said is heard once by all, and in one order, whatever breaks', async (t) => {
+test('what was said is heard once by all, and in one order, whatever breaks', { timeout: 30 * 60_000 }, async (t) => {
   const server = await startServer(t, ...NO_LIMITS)
   const tokens = new Map(await Promise.all(NAMES.map(async (name) => [name, await server.token(name)])))
 
