@@ -207,7 +207,7 @@ export class Channel extends Emitter {
    * @returns {Promise<{messages: Message<E>[], more: boolean}>}
    */
   async history(options = {}) {
-    const { messages, more } = await this.#link.request('history', { channel: this.name, ...options })
+    const { messages, more } = await this.#link.lane.run(() => this.#link.request('history', { channel: this.name, ...options }))
     return { messages: messages.map((/** @type {any} */ frame) => this.#messageOf(frame)), more }
   }
 

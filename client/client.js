@@ -85,7 +85,7 @@ export class Client extends Emitter {
 
   #connection
   #requests = new Requests()
-  #lane = new Lane()
+  #lane = new Lane(() => paceOf(this.limits))
   /** @type {import('./connection.js').StatusChange[]} the one that is being told, and those that wait */
   #changes = []
   #loss = new Loss((what) => this.emit('lost-connection', what))
@@ -292,6 +292,16 @@ export class Client extends Emitter {
     this.limits = limits
     this.#busy.forEach((channel) => channel.opened())
   }
+}
+
+/**
+ * How many ms apart frames are within the rate limit, with some room for others.
+ *
+ * @param {Limits | undefined} limits
+ */
+function paceOf(limits) {
+  const rate = limits?.messages?.rate
+  return rate ? 1200 / rate : 0
 }
 
 /** @param {Status} status */

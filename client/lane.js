@@ -14,7 +14,14 @@ export class Lane {
   #running = 0
   /** @type {any} set while the server has asked to wait */
   #pause
+  #pace
+  #gap = 0 // ms from one task to the next, once the server has refused one
   #round = 0 // of connections: what a past one asked for does not count
+
+  /** @param {() => number} pace how many ms apart tasks are never over the rate limit */
+  constructor(pace) {
+    this.#pace = pace
+  }
 
   /**
    * Runs a task when its turn comes, and again as long as the server asks to
@@ -48,23 +55,28 @@ export class Lane {
     clearTimeout(this.#pause)
     this.#pause = setTimeout(() => {
       this.#pause = undefined
+      if (this.#running === 0 && this.#waiting.length === 0) this.#gap = 0 // it has caught up
       this.#advance()
     }, ms)
   }
 
   #advance() {
-    while (!this.#pause && this.#running < WIDTH && this.#waiting.length > 0) this.#begin(/** @type {Entry} */ (this.#waiting.shift()))
+    while (!this.#pause && this.#running < WIDTH && this.#waiting.length > 0) {
+      this.#begin(/** @type {Entry} */ (this.#waiting.shift()))
+      if (this.#gap > 0) this.wait(this.#gap)
+    }
   }
 
   /** @param {Entry} entry */
   async #begin(entry) {
-    const round = this.#round
+    const [round, gap] = [this.#round, this.#gap]
     this.#running++
     try {
       entry.resolve(await entry.task())
+      this.#gap = this.#gap && Math.max(this.#pace(), this.#gap / 2)
     } catch (error) {
       const isToWait = error instanceof RateLimitError || error instanceof BusyError
-      if (isToWait && round === this.#round) this.#again(entry, error.retryAfterMs)
+      if (isToWait && round === this.#round) this.#again(entry, error.retryAfterMs, gap)
       else entry.reject(error)
     } finally {
       this.#running--
@@ -73,11 +85,16 @@ export class Lane {
   }
 
   /**
+   * From now on tasks keep apart: one refusal each would be too many, and the server
+   * closes the connection of who is refused too often.
+   *
    * @param {Entry} entry
    * @param {number} retryAfterMs
+   * @param {number} gap that there was when it began
    */
-  #again(entry, retryAfterMs) {
+  #again(entry, retryAfterMs, gap) {
     this.#waiting.unshift(entry)
+    this.#gap = Math.max(this.#gap, this.#pace(), gap && gap + retryAfterMs)
     this.wait(retryAfterMs)
   }
 }
