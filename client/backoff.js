@@ -2,14 +2,14 @@
 
 // Close codes, as ws/closecode.go has them.
 export const CLOSE_NORMAL = 1000
-export const CLOSE_PROTOCOL = 1002
-export const CLOSE_INVALID_TEXT = 1007
-export const CLOSE_TRY_LATER = 1013
+const CLOSE_PROTOCOL = 1002
+const CLOSE_INVALID_TEXT = 1007
+const CLOSE_TRY_LATER = 1013
 export const CLOSE_UNAUTHORIZED = 4401
 export const CLOSE_FORBIDDEN = 4403
 
 // In ms.
-export const BACKOFF_MIN = 500
+const BACKOFF_MIN = 500
 const BACKOFF_MAX = 20_000
 /** Where the back-off begins when coming back at once would make it worse: up to 8 s. */
 const SLOW_ATTEMPT = 4

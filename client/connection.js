@@ -1,6 +1,6 @@
 // One socket that comes back by itself.
 
-import { Backoff, BACKOFF_MIN, backoff, CLOSE_FORBIDDEN, CLOSE_NORMAL, CLOSE_UNAUTHORIZED } from './backoff.js'
+import { Backoff, backoff, CLOSE_FORBIDDEN, CLOSE_NORMAL, CLOSE_UNAUTHORIZED } from './backoff.js'
 import { dial, RefusalError, retryAfterMs, Tokens } from './credentials.js'
 import { Emitter } from './emitter.js'
 import { UnauthorizedError } from './errors.js'

@@ -2,7 +2,7 @@
 
 import { UnauthorizedError } from './errors.js'
 
-export const PROTOCOL = 'gatecast.v1'
+const PROTOCOL = 'gatecast.v1'
 
 /** How long an answer of the API may take, in ms. */
 const PATIENCE = 10_000

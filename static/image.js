@@ -9,7 +9,7 @@ const SIZES = [1, 0.75, 0.5, 0.35, 0.25, 0.15]
 const QUALITIES = [0.85, 0.7, 0.5]
 
 /** Why an image is not sent, in a code that words are for. */
-export class ImageError extends Error {
+class ImageError extends Error {
   constructor(code, fill) {
     super(code)
     this.code = `image_${code}`

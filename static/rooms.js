@@ -1,7 +1,6 @@
 // The channels that someone is in, and how much of each is unread. What was
 // read is remembered by user; what comes is counted while one is in a channel.
 
-import { call } from '/api.js'
 import { Emitter } from '/client/emitter.js'
 import { recallAll, rememberAll } from '/memory.js'
 import { LOBBY, isOpenable, nameOf } from '/names.js'

@@ -1,6 +1,6 @@
 // The dialog of login sessions: where one is logged in, and how to end that.
 
-import { button, byId, element, show } from '/dom.js'
+import { button, byId, element } from '/dom.js'
 import { device } from '/device.js'
 import { ago } from '/when.js'
 import { say, sayError } from '/words.js'
