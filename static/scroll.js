@@ -23,7 +23,8 @@ export class Scroll {
     this.#frame = frame
     this.#lines = lines
     scope.listen(frame, 'scroll', () => {
-      this.#note()
+      // Where this put the frame the reader has not moved, though an image may have grown since.
+      if (frame.scrollTop !== this.#noted) this.#note()
       onMove()
     })
     const sizes = new ResizeObserver(() => this.#keep()) // an image that is there at last, a window that is turned

@@ -3,11 +3,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { connected, dropImage, enter, launch, openWindow, skip } from './browser.js'
+import { connected, dropImage, enter, launch, numbered, openWindow, sayOn, skip } from './browser.js'
 import { startServer } from './server.js'
 
 /** What an image shows: its size in pixels. */
 const sizeOf = (image) => image.evaluate(async (image) => (await image.decode(), [image.naturalWidth, image.naturalHeight]))
+
+/** How much of the conversation is out of sight below, once what has changed is drawn. */
+const pixelsBelow = (page) =>
+  page.evaluate(async () => {
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame)
+    const { scrollHeight, scrollTop, clientHeight } = document.getElementById('messages')
+    return Math.floor(scrollHeight - scrollTop - clientHeight)
+  })
 
 test('an image is made to fit, and seen by others; what cannot be one is refused in words', { skip }, async (t) => {
   const server = await startServer(t, '--limits.message-bytes=20000')
@@ -19,12 +27,15 @@ test('an image is made to fit, and seen by others; what cannot be one is refused
   await connected(bob)
 
   alice.on('websocket', () => assert.fail('the socket was opened anew'))
+  for (const words of numbered('a line', 1, 15)) await sayOn(alice, words)
   const seen = bob.locator('#messages .theirs').getByRole('img', { name: 'Image from alice' })
   await dropImage(alice, { width: 2400, height: 1200 })
   await seen.waitFor()
   const [width, height] = await sizeOf(seen)
   assert.ok(width <= 1600 && Math.abs(width - 2 * height) <= 1, `${width} × ${height}`)
-  await alice.locator('#messages .mine:not(.pending)').getByRole('img', { name: 'Image from alice' }).waitFor()
+  const sent = alice.locator('#messages .mine:not(.pending)').getByRole('img', { name: 'Image from alice' })
+  assert.deepEqual(await sizeOf(sent), [width, height])
+  assert.equal(await pixelsBelow(alice), 0) // who sent it sees all of it
 
   // It can be looked at as large as the window.
   await seen.click()
