@@ -5,7 +5,7 @@ import { Banner } from '/banner.js'
 import { Channels } from '/channels.js'
 import { createClient } from '/client/gatecast.js'
 import { Composer } from '/composer.js'
-import { avatar, byId, element, show } from '/dom.js'
+import { avatar, byId, element } from '/dom.js'
 import { openLive } from '/live.js'
 import { LOBBY, isOpenable } from '/names.js'
 import { Notice } from '/notice.js'
@@ -99,6 +99,7 @@ export class Home {
     scope.listen(window, 'hashchange', () => this.#open(this.#asked))
     scope.listen(document, 'visibilitychange', () => this.#watch())
     scope.listen(window, 'focus', () => this.#rooms.list())
+    scope.listen(byId('channels'), 'toggle', ({ newState }) => newState === 'open' && this.#rooms.list()) // a phone's drawer
     scope.listen(matchMedia('(min-width: 60rem)'), 'change', closeDrawers)
     scope.listen(window, 'beforeunload', (event) => this.#isWaiting && event.preventDefault())
     scope.every(LIST_AGAIN, () => this.#rooms.list())

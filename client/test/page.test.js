@@ -57,8 +57,7 @@ test('two people sign up, talk in the lobby and in a room, and see what they hav
   assert.equal(await alice.getByLabel('Message', { exact: true }).inputValue(), '')
   await sayOn(alice, 'First here')
   await stored(alice, 'First here')
-  await bob.reload()
-  await bob.getByRole('button', { name: 'Kênh' }).click()
+  await bob.getByRole('button', { name: 'Kênh' }).click() // which looks for new rooms
   await bob.getByRole('navigation').getByRole('button', { name: 'tra-da' }).click()
   await bob.getByText('First here', { exact: true }).waitFor()
 
