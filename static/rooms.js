@@ -20,7 +20,6 @@ const PAGE = 100 // channels that are asked for at a time
 export class Rooms extends Emitter {
   #client
   #session
-  #scope
   #memory // the keys of what is remembered
   /** @type {Map<string, () => void>} what leaves a channel, by name */
   #leave = new Map()
@@ -36,7 +35,6 @@ export class Rooms extends Emitter {
     super()
     this.#client = client
     this.#session = session
-    this.#scope = scope
     const { userId } = client.user
     this.#memory = { joined: `joined:${userId}`, read: `read:${userId}` }
     this.#read = recallAll(this.#memory.read, {})

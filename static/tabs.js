@@ -5,7 +5,6 @@ import { byId } from '/dom.js'
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }
 
 export class Tabs {
-  #list
   #tabs
   #onShow
 
@@ -15,7 +14,6 @@ export class Tabs {
    * @param {(panel: string) => void} onShow is told which panel is shown
    */
   constructor(list, scope, onShow) {
-    this.#list = list
     this.#tabs = [...list.querySelectorAll('[role=tab]')]
     this.#onShow = onShow
     scope.listen(list, 'click', ({ target }) => this.#tabs.includes(target) && this.show(target))
