@@ -1,12 +1,4 @@
-// Who is in a channel, kept from the frames that tell of it.
-//
-//   const roster = new Roster()
-//   client.on('subscribed', ({ channel, presence }) => channel === 'lobby' && roster.begin(presence))
-//   for (const type of ['user_joined', 'user_left', 'presence']) {
-//     client.on(type, (frame) => frame.channel === 'lobby' && roster.take(frame))
-//   }
-//   while (roster.next) roster.add(await client.request('presence', { channel: 'lobby', after: roster.next }))
-//
+// Who is in a channel, added up from the frames that tell of it.
 // docs/protocol.md says under "Who is there" what is promised.
 
 /**

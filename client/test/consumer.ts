@@ -2,7 +2,6 @@
 // Lines under @ts-expect-error must be refused.
 
 import { BusyError, type Channel, type Client, Conversation, createClient, type Gap, type GatecastError, isGatecastError, type Message, type Options, RefusedError, type StatusChange, UnauthorizedError } from 'gatecast'
-import { Roster } from 'gatecast/roster.js'
 
 interface Price { bid: number, ask: number }
 interface Events { price: Price, chat: string, chart: Uint8Array }
@@ -140,5 +139,3 @@ try {
   if (isGatecastError(error)) handle(error)
   if (error instanceof BusyError) is<'busy'>(error.code)
 }
-
-is<number>(new Roster().count)
