@@ -18,8 +18,6 @@ createClient({ url: 'ws://localhost/ws', getToken: () => { throw new Unauthorize
 createClient({ getToken: () => 'token' })
 // @ts-expect-error a token is a text
 createClient({ url: 'ws://localhost/ws', getToken: async () => 42 })
-// @ts-expect-error it is gone
-createClient({ url: 'ws://localhost/ws', getTicket: async () => 'ticket' })
 
 // What the client tells.
 client.on('status', (change) => {
