@@ -73,7 +73,7 @@ export const english = {
   'error.image_noRoom': '{name} does not fit into a message, however small it is made.',
 
   sessions: 'Sessions',
-  sessionsText: 'Where you are logged in. End what you do not know.',
+  sessionsText: 'Where you are logged in. End any session that you do not recognise.',
   sessionThis: 'This one',
   sessionUsed: 'Used {ago}, from {address}',
   sessionEnd: 'End',
@@ -81,7 +81,7 @@ export const english = {
   sessionEndOthers: 'End all others',
   sessionEnded: 'The session on {device} has ended.',
   sessionsEnded: 'All other sessions have ended.',
-  sessionsNone: 'You are logged in nowhere else.',
+  sessionsNone: 'You are not logged in anywhere else.',
   deviceOn: '{browser} on {system}',
   deviceUnknown: 'An unknown device',
 
@@ -106,7 +106,7 @@ export const english = {
   'error.username_taken': 'This username is taken. Choose another, or log in.',
   'error.registration_closed': 'Nobody can sign up here. Ask the operator for an account.',
   'error.invalid_username': 'This username cannot be used: use letters, digits and no spaces, 64 at most.',
-  'error.invalid_password': 'This password cannot be used: {detail}.',
+  'error.invalid_password': 'This password cannot be used: it is too short, one of the most common ones, or your username. Choose another.',
   'error.rate_limited': 'Too fast. Try again in {n} s.',
   'error.busy': 'The server is busy. Try again in {n} s.',
   'error.overloaded': 'The server is busy. Try again in a moment.',
