@@ -1,8 +1,8 @@
 // A board on which everyone sees everyone's cursor.
 
-import { element, worded } from '/dom.js'
+import { element, hueOf, worded } from '/dom.js'
 import { Panel } from '/panel.js'
-import { say } from '/words.js'
+import { say, spoken } from '/words.js'
 
 const CHANNEL = 'live:cursors'
 const SHOWN = 50 // cursors of others at most
@@ -151,7 +151,7 @@ export class Cursors extends Panel {
 
   #drawWho() {
     const names = [...new Set([...this.#others.values()].map(({ username }) => username))].sort()
-    const list = new Intl.ListFormat(document.documentElement.lang).format(names)
+    const list = new Intl.ListFormat(spoken()).format(names)
     this.#who.textContent = names.length > 0 ? say('live.cursorsWho', { names: list }) : say('live.cursorsNobody')
   }
 }
@@ -166,10 +166,7 @@ class Cursor {
   constructor(userId) {
     this.element.ariaHidden = 'true' // names are said below the board
     this.element.hidden = true
-    if (userId === undefined) return
-    this.element.classList.add('coloured')
-    const hue = [...userId].reduce((sum, letter) => sum + letter.charCodeAt(0), 0)
-    this.element.style.setProperty('--hue', (hue * 47) % 360)
+    if (userId !== undefined) this.element.dataset.hue = hueOf(userId)
   }
 
   name(text) {

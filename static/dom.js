@@ -32,9 +32,12 @@ export function avatar(userId, username) {
   const made = element('span', 'avatar')
   made.ariaHidden = 'true'
   made.dataset.initial = [...username][0]?.toUpperCase() ?? '?'
-  made.dataset.hue = String([...userId].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 8)
+  made.dataset.hue = hueOf(userId)
   return made
 }
+
+/** Which of the eight colours of style.css is a user's own. */
+export const hueOf = (userId) => String([...userId].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 8)
 
 /** Shows a text, or hides the element that has none to show. */
 export function show(target, text) {
