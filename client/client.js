@@ -1,5 +1,6 @@
 // The client: one connection, and the channels that are used on it.
 
+import { CLOSE_UNAUTHORIZED } from './backoff.js'
 import { decodeBinary, encodeBinary } from './binary.js'
 import { Channel } from './channel.js'
 import { Connection } from './connection.js'
@@ -311,7 +312,7 @@ const isOver = (status) => status === 'failed' || status === 'disconnected'
  * @param {import('./connection.js').StatusChange} change
  */
 function endOf({ current, code, reason }) {
-  if (current === 'failed' && code === 4401) return new UnauthorizedError(reason)
+  if (current === 'failed' && code === CLOSE_UNAUTHORIZED) return new UnauthorizedError(reason)
   return new ConnectionError(current === 'failed' ? 'failed' : 'disconnected', reason ?? 'the client was told to disconnect')
 }
 
