@@ -9,7 +9,7 @@ import { say, sayError, spoken } from '/words.js'
 const TOGETHER = 5 * 60_000 // ms within which messages of one person stand together
 
 /** Whether the page has a way to show a message: others are of other programs. */
-export const isShown = ({ event, isRemoved }) => isRemoved || event === 'chat' || event === 'image'
+export const isShown = ({ event, data, isRemoved }) => isRemoved || (event === 'chat' && typeof data === 'string') || event === 'image'
 
 export class Line {
   element = element('div', 'line')
@@ -65,7 +65,7 @@ export class Line {
 
   #content(message) {
     if (message.isRemoved) return worded('span', 'removed', 'gone')
-    if (message.event === 'chat') return element('span', 'text', String(message.data))
+    if (message.event === 'chat') return element('span', 'text', message.data)
     this.#picture ??= new Picture(message.data)
     return this.#picture.draw(message.username)
   }

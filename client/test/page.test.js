@@ -153,6 +153,24 @@ test('H4: code that gets into the page does not run', { skip }, async (t) => {
   assert.equal(await page.evaluate(() => window.hacked), undefined)
 })
 
+test('messages that the page cannot show hide none that it can', { skip }, async (t) => {
+  const server = await startServer(t)
+  const alice = await openWindow(await launch(t), server.origin)
+  await enter(alice, 'alice')
+  await connected(alice)
+  const { client, say } = await speaker(t, server, 'mallory')
+  const lobby = client.channel('lobby')
+  const odd = [{ toString: null, valueOf: null }, null, 5, ['<b>'], new Uint8Array([1])]
+  for (const event of ['chat', 'image', 'x']) for (const data of odd) await lobby.publish(data, { event })
+  for (const image of ['<svg xmlns="http://www.w3.org/2000/svg"/>', '<script>document.title = "mine"</script>', '']) {
+    await lobby.publish(new TextEncoder().encode(image), { event: 'image' })
+  }
+  await say('still here')
+  await alice.getByText('still here', { exact: true }).waitFor()
+  assert.equal(await alice.locator('#messages img').count(), 0)
+  assert.deepEqual(alice.troubles, [])
+})
+
 test('errors and limits are told in words, and nothing typed is lost', { skip }, async (t) => {
   const server = await startServer(t, '--limits.messages.rate=0.4', '--limits.messages.burst=8')
   const browser = await launch(t)
