@@ -80,6 +80,15 @@ test('two people talk', { skip }, async (t) => {
   await say(alice, 'Hello, Bob')
   for (const page of [alice, bob]) await shows(page, 'alice Hello, Bob')
 
+  // Another program's message is not theirs to show.
+  await fetch(`${server.origin}/channels/lobby/messages`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${await server.token('program')}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ event: 'chat', data: { text: 'Hello' } }),
+  })
+  await say(bob, 'Still here')
+  for (const page of [alice, bob]) await shows(page, 'bob Still here')
+
   // The session outlives the page, and another tab has it too.
   await alice.reload()
   await connected(alice)
@@ -104,7 +113,7 @@ test('two people talk', { skip }, async (t) => {
     for (const text of ['said while away 1', 'said while away 2', 'said by Bob']) await shows(page, text)
   }
   assert.deepEqual(await texts(alice), await texts(bob))
-  assert.equal((await texts(alice)).length, 6)
+  assert.equal((await texts(alice)).length, 7)
   const isOfNetwork = (trouble) => /Failed to load resource|WebSocket connection/.test(trouble)
   assert.deepEqual([...alice.troubles, ...bob.troubles].filter((trouble) => !isOfNetwork(trouble)), [])
 

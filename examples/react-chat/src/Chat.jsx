@@ -1,6 +1,8 @@
 import { useState } from 'react'
 import { useChannel, useStatus } from 'gatecast/react'
 
+// Programs may publish anything, and React draws no objects.
+const isText = ({ event, data }) => event === 'chat' && typeof data === 'string'
 const names = (users) => users.map(({ username }) => username).join(', ')
 
 export function Chat({ onLeave }) {
@@ -21,7 +23,7 @@ export function Chat({ onLeave }) {
       <p>Connection: <output>{status}</output>. Online: {names(presence.users)}.</p>
       {hasOlder && <button onClick={loadOlder}>Older messages</button>}
       <ol role="log">
-        {messages.filter(({ event }) => event === 'chat').map((message) => (
+        {messages.filter(isText).map((message) => (
           <Message key={message.id} message={message} onResend={() => resend(message.id)} />
         ))}
       </ol>
