@@ -206,7 +206,8 @@ export class Connection extends Emitter {
   #heard() {
     this.#isProbing = false
     clearTimeout(this.#timers.silence)
-    this.#timers.silence = setTimeout(() => this.#probe(), Math.min(this.welcome?.heartbeatMs ?? HEARTBEAT_DEFAULT, TIMER_MAX))
+    const { heartbeatMs = 0 } = this.welcome ?? {}
+    this.#timers.silence = setTimeout(() => this.#probe(), heartbeatMs > 0 ? Math.min(heartbeatMs, TIMER_MAX) : HEARTBEAT_DEFAULT)
   }
 
   #probe() {

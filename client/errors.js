@@ -103,6 +103,7 @@ const KINDS = [UnauthorizedError, RateLimitError, BusyError, RefusedError, Conne
 
 /** How long to wait where the server asks to but does not say how long, in ms. */
 const WAIT_DEFAULT = 1000
+const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
 /**
  * The error that an error frame tells of.
@@ -110,8 +111,9 @@ const WAIT_DEFAULT = 1000
  * @param {{code: any, message: string, retryAfterMs?: number}} frame
  * @returns {GatecastError}
  */
-export function errorOf({ code, message, retryAfterMs = WAIT_DEFAULT }) {
-  if (code === 'rate_limited') return new RateLimitError(message, retryAfterMs)
-  if (code === 'busy') return new BusyError(message, retryAfterMs)
+export function errorOf({ code, message, retryAfterMs = 0 }) {
+  const wait = retryAfterMs > 0 ? Math.min(retryAfterMs, TIMER_MAX) : WAIT_DEFAULT
+  if (code === 'rate_limited') return new RateLimitError(message, wait)
+  if (code === 'busy') return new BusyError(message, wait)
   return new RefusedError(code, message)
 }

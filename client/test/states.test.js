@@ -183,3 +183,16 @@ test('what is no frame is passed over', async () => {
   FakeSocket.last.onmessage({ data: new ArrayBuffer(4) })
   assert.equal(client.status, 'connected')
 })
+
+test('waits that make no sense are no haste', async () => {
+  client.connect()
+  await settle()
+  FakeSocket.last.welcomes({ heartbeatMs: 'soon' })
+  mock.timers.tick(24_999)
+  assert.deepEqual(FakeSocket.last.sent, [])
+  for (const retryAfterMs of [0, -1, null, 'soon', 1e12]) {
+    const asked = client.request('history', { channel: 'lobby' })
+    FakeSocket.last.says({ type: 'error', id: FakeSocket.last.asked('history').id, code: 'busy', message: 'no', retryAfterMs })
+    await assert.rejects(asked, (error) => error.retryAfterMs >= 1000 && error.retryAfterMs < 2 ** 31)
+  }
+})
