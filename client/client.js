@@ -109,7 +109,7 @@ export class Client extends Emitter {
     if (!/^wss?:$/.test(new URL(url).protocol)) throw new TypeError(`url is ${url}; it must begin with ws:// or wss://`)
     this.#connection = new Connection({ url, getToken: given, WebSocket, logger })
     this.#connection.on('status', (change) => this.#changed(change))
-    this.#connection.on('frame', (frame) => this.#take(frame))
+    this.#connection.on('frame', (frame) => this.#heed(frame))
     this.#connection.on('binary', (data) => this.#takeBinary(data))
     this.#link = this.#makeLink(new Budget(queue.count ?? QUEUE_COUNT, queue.ageMs ?? QUEUE_AGE), logger)
   }
@@ -271,6 +271,20 @@ export class Client extends Emitter {
     this.#busy.forEach((channel) => channel.ended(error))
   }
 
+  /**
+   * A frame that is not as the protocol has it is passed over: no server's mistake
+   * ends a program.
+   *
+   * @param {Frame} frame
+   */
+  #heed(frame) {
+    try {
+      this.#take(frame)
+    } catch (error) {
+      this.#link.logger?.warn?.(`gatecast: a frame of type ${frame.type} that makes no sense was passed over`, error)
+    }
+  }
+
   /** @param {Frame} frame */
   #take(frame) {
     this.#requests.answer(frame)
@@ -282,7 +296,7 @@ export class Client extends Emitter {
   /** @param {ArrayBuffer} data */
   #takeBinary(data) {
     const { header, payload } = decodeBinary(data) ?? {}
-    if (header) this.#take({ ...header, type: 'message', data: payload })
+    if (header) this.#heed({ ...header, type: 'message', data: payload })
   }
 
   /** @param {Welcome} welcome */

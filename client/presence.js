@@ -157,10 +157,9 @@ export class Presence {
     if (isPage && !this.#isFilling) return
     const since = (this.#since = /** @type {Frame[]} */ ([]))
     const fields = isPage ? { after: this.#roster.next, limit: this.#limit - this.#roster.users.size } : { limit: this.#limit }
-    this.#ask(fields).then(
-      (list) => this.#since === since && this.#answer(list, isPage, since),
-      (error) => this.#since === since && this.#fail(error),
-    )
+    this.#ask(fields)
+      .then((list) => this.#since === since && this.#answer(list, isPage, since))
+      .catch((error) => this.#since === since && this.#fail(error))
   }
 
   /**
@@ -169,10 +168,10 @@ export class Presence {
    * @param {Frame[]} since
    */
   #answer(list, isPage, since) {
-    this.#since = undefined
     const { count } = this.#roster
     if (isPage) this.#roster.add(list)
     else this.#roster.begin(list)
+    this.#since = undefined
     // A promise tells later than the frame came, so these came before the list or
     // after it. Of each user the last frame is right either way, and the count was.
     since.forEach((frame) => this.#roster.take(frame))

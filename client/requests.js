@@ -1,6 +1,6 @@
 // Frames that wait for their reply.
 
-import { ConnectionError, errorOf } from './errors.js'
+import { ConnectionError, errorOf, RefusedError } from './errors.js'
 
 /** How long a reply may take, in ms. */
 const PATIENCE = 10_000
@@ -30,7 +30,8 @@ export class Requests {
 
   /**
    * Calls settle once, with the reply to the frame of an id, while that is being
-   * told: before any frame that came behind it.
+   * told: before any frame that came behind it. Where it throws it is called again,
+   * with an error: whoever waits does not wait on.
    *
    * @param {number} id
    * @param {Settle} settle
@@ -62,6 +63,11 @@ export class Requests {
     if (!request) return
     this.#open.delete(id)
     clearTimeout(request.timer)
-    request.settle(error, reply)
+    try {
+      request.settle(error, reply)
+    } catch (mistake) {
+      request.settle(new RefusedError('bad_frame', "the server's answer makes no sense"))
+      throw mistake
+    }
   }
 }

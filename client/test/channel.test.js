@@ -461,6 +461,38 @@ test('a listener that throws stops nothing, and on() can be undone', async (t) =
 
 // Who is there, and who types.
 
+test('frames that make no sense stop nothing', async () => {
+  await enter()
+  const odd = [null, 5, 'x', {}, [null], [5]]
+  for (const type of ['subscribed', 'message', 'chat', 'removed', 'presence', 'user_joined', 'user_left', 'typing', 'ack', 'history', 'expiring', 'error', '__proto__']) {
+    for (const value of odd) {
+      says({ type, messages: value, recovered: true, epoch: 'one', seq: 10 })
+      says({ type, users: value, joined: value, left: value, isTyping: value, userId: value, username: value })
+      says({ type, channel: value, id: value, code: value, encoding: 'base64', data: value })
+    }
+  }
+  await settle()
+  const frame = { type: 'subscribed', channel: ROOM, epoch: 'one', seq: 10, recovered: false }
+  FakeSocket.last.says(frame)
+  told = []
+  FakeSocket.last.says(message(11))
+  assert.deepEqual(told, [11])
+  assert.equal(client.status, 'connected')
+})
+
+test('an answer that makes no sense is an error of who asked', async () => {
+  await connect(client)
+  const entered = room.subscribe()
+  await settle()
+  admits({ messages: 5 })
+  await assert.rejects(entered, { name: 'RefusedError', code: 'bad_frame' })
+  assert.equal(room.status, 'failed')
+  const again = room.subscribe()
+  await settle()
+  admits()
+  await again
+})
+
 test('presence and typing are told', async () => {
   await enter()
   const changes = []

@@ -215,7 +215,10 @@ test('what fails is asked again, no sooner than it may be', async (t) => {
   assert.equal(asked.length, 2)
   t.mock.timers.tick(125)
   assert.deepEqual(asked[2].fields, { after: 'n', limit: 180 })
-  asked[2].resolve({ count: 25, users: many(21, 25) })
+  asked[2].resolve({}) // no list
+  await settle()
+  t.mock.timers.tick(30_125)
+  asked[3].resolve({ count: 25, users: many(21, 25) })
   await settle()
   assert.ok(presence.isWhole)
 })
