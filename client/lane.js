@@ -16,6 +16,7 @@ export class Lane {
   #pause
   #pace
   #gap = 0 // ms from one task to the next, once the server has refused one
+  #until = 0 // when that ends, by performance.now()
   #round = 0 // of connections: what a past one asked for does not count
 
   /** @param {() => number} pace how many ms apart tasks are never over the rate limit */
@@ -47,11 +48,14 @@ export class Lane {
   }
 
   /**
-   * Begins nothing for a while.
+   * Begins nothing for a while: for the longest that was asked for.
    *
    * @param {number} ms
    */
   wait(ms) {
+    const until = performance.now() + ms
+    if (this.#pause && until <= this.#until) return
+    this.#until = until
     clearTimeout(this.#pause)
     this.#pause = setTimeout(() => {
       this.#pause = undefined

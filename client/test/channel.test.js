@@ -195,6 +195,19 @@ for (const [what, fail] of [['unavailable', () => refuses('unavailable')], ['no 
   })
 }
 
+test('of two waits that the server asks for the longer one counts', async () => {
+  await connect(client)
+  for (const name of ['room:1', 'room:2']) client.channel(name).subscribe()
+  await settle()
+  const [one, two] = sent('subscribe')
+  says({ type: 'error', id: one.id, code: 'rate_limited', message: 'no', retryAfterMs: 3000 })
+  says({ type: 'error', id: two.id, code: 'busy', message: 'no', retryAfterMs: 100 })
+  await pass(2999)
+  assert.equal(sent('subscribe').length, 2)
+  await pass(1)
+  assert.deepEqual(sent('subscribe').slice(2).map(({ channel }) => channel).sort(), ['room:1', 'room:2'])
+})
+
 test('an answer that comes after the next was asked for does not count', async () => {
   await enter()
   await comeBack()
