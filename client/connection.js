@@ -29,6 +29,8 @@ const HEARTBEAT_DEFAULT = 25_000
 const PONG_TIMEOUT = 10_000
 const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
+const OPEN = 1 // readyState of a socket
+
 /** What the statuses of HTTP that end the trying are as close codes. */
 const CODE_OF = new Map([[401, CLOSE_UNAUTHORIZED], [403, CLOSE_FORBIDDEN]])
 
@@ -92,12 +94,13 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Sends a frame, if the socket is open.
+   * Sends a frame, if the socket is open. One that closes already throws on some
+   * platforms; what becomes of the frame is told when it has closed.
    *
    * @param {string | Uint8Array} frame
    */
   send(frame) {
-    if (this.status === 'connected') this.#socket.send(frame)
+    if (this.status === 'connected' && !(this.#socket.readyState > OPEN)) this.#socket.send(frame)
   }
 
   /** Bytes that wait to be sent. */

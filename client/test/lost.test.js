@@ -130,3 +130,18 @@ test('a socket that does not close is let go', async () => {
   await closed
   assert.ok(terminated)
 })
+
+// Deno's socket throws then, as some of others' do.
+test('what is sent while the socket closes is lost with it, and throws nothing', async () => {
+  await connect(client)
+  const room = client.channel('room:1')
+  const socket = Object.assign(FakeSocket.last, { readyState: 2, send: () => assert.fail('it is closing') })
+  room.typing.keystroke()
+  await room.publish(1, { volatile: true })
+  room.publish('kept')
+  await settle()
+  assert.deepEqual(room.outgoing.map(({ state }) => state), ['pending'])
+  await comeBack()
+  assert.notEqual(FakeSocket.last, socket)
+  assert.equal(FakeSocket.last.asked('publish').data, 'kept')
+})
