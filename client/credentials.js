@@ -64,7 +64,10 @@ export class Tokens {
   }
 
   async #ask() {
-    return this.#getToken()
+    const token = await this.#getToken()
+    // Platforms quote what cannot stand in a header, and their errors are logged.
+    if (typeof token !== 'string' || !/^[\x20-\x7e]+$/.test(token)) throw new UnauthorizedError('getToken gave no token that can be sent')
+    return token
   }
 }
 

@@ -74,6 +74,21 @@ for (const [status, current, retryInMs] of [[401, 'reconnecting', 0], [403, 'fai
   })
 }
 
+// What cannot stand in a header is quoted by platforms in their errors.
+test('what is no token is sent nowhere and told to nobody', async (t) => {
+  platform(t, FakeSocket)
+  globalThis.fetch = (url, { headers }) => Promise.reject(new TypeError(`"${headers.Authorization}" is an invalid header value.`))
+  for (const token of ['secret\nsecret', 'secret\n', 'secrét', '', undefined, 5]) {
+    const told = []
+    const logger = { debug: (...words) => told.push(words), warn: (...words) => told.push(words) }
+    const client = make({ getToken: () => token, WebSocket: undefined, logger })
+    client.on('status', (change) => told.push(change))
+    await assert.rejects(client.connect(), { code: 'unauthorized', message: /^getToken gave no token/ })
+    assert.equal(client.status, 'failed')
+    assert.doesNotMatch(JSON.stringify(told), /secret/)
+  }
+})
+
 test('without getToken and login no client is made', () => {
   assert.throws(() => make({}), TypeError)
 })
