@@ -139,7 +139,7 @@ export class Connection extends Emitter {
   #refuse(error) {
     if (error instanceof UnauthorizedError) this.#fail(CLOSE_UNAUTHORIZED, error.message)
     else if (error instanceof RefusalError) this.#closed({ code: CODE_OF.get(error.status), reason: error.message, retryAfterMs: error.retryAfterMs })
-    else this.#closed({ reason: String(error) })
+    else this.#closed({ reason: String(error), retryAfterMs: error?.retryAfterMs }) // getToken may have been told to wait
   }
 
   /** @param {any} socket */

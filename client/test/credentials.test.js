@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 
-import { createClient, UnauthorizedError } from '../gatecast.js'
-import { connect, FakeSocket, settle, stopTheClock } from './fake.js'
+import { createClient, RateLimitError, UnauthorizedError } from '../gatecast.js'
+import { connect, FakeSocket, pass, settle, stopTheClock } from './fake.js'
 
 const make = (options) => createClient({ url: 'ws://test/ws', WebSocket: FakeSocket, ...options })
 
@@ -160,6 +160,17 @@ test('after 4401 the getter may say that it is over', async () => {
   await refuse()
   assert.equal(FakeSocket.all.length, 1)
   assert.deepEqual(last, { previous: 'reconnecting', current: 'failed', code: 4401, reason: 'log in again' })
+})
+
+test('a getter that is told to wait is asked again after that, and no sooner', async () => {
+  const client = make({ getToken: giving(new RateLimitError('too many', 30_000), 'token') })
+  client.connect()
+  await pass(29_999)
+  client.connect()
+  await settle()
+  assert.equal(FakeSocket.all.length, 0)
+  await pass(501)
+  assert.equal(FakeSocket.all.length, 1)
 })
 
 test('after 4401 a getter that fails is asked again with back-off, and 4401 is then final', async () => {
