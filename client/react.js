@@ -79,11 +79,26 @@ class Store {
   }
 }
 
+/**
+ * A client has one store, whichever provider it has: one that comes as another
+ * goes takes over its connection, and does not lose it to a late goodbye.
+ *
+ * @type {WeakMap<Client, Store>}
+ */
+const stores = new WeakMap()
+
+/** @param {Client} client */
+function storeOf(client) {
+  const store = stores.get(client) ?? new Store(client)
+  stores.set(client, store)
+  return store
+}
+
 const Context = createContext(/** @type {Store | undefined} */ (undefined))
 
 /**
  * Connects a client while it is there: `client`, or one that it makes of `options`,
- * those of createClient, when it comes. A client has one provider.
+ * those of createClient, when it comes. Providers of the same client share it.
  *
  * @param {{client?: Client, options?: Options, children?: import('react').ReactNode}} props
  * @returns {import('react').ReactElement}
@@ -91,7 +106,7 @@ const Context = createContext(/** @type {Store | undefined} */ (undefined))
 export function GatecastProvider({ client, options, children }) {
   const [made] = useState(() => client ?? createClient(/** @type {Options} */ (options)))
   const used = client ?? made
-  const store = useMemo(() => new Store(used), [used])
+  const store = useMemo(() => storeOf(used), [used])
   useEffect(store.stay, [store])
   return createElement(Context.Provider, { value: store }, children)
 }

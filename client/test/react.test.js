@@ -225,6 +225,25 @@ test('another client takes the place of the one before', async () => {
   assert.deepEqual([one.status, two.status, FakeSocket.all.length], ['disconnected', 'connected', 2])
 })
 
+test('a provider may give way to another one of the same client', async () => {
+  Served.logs = { lobby: [said(1)] }
+  const client = newClient()
+  const element = document.createElement('div')
+  const root = createRoot(element)
+  shown.push({ root })
+  for (const key of ['one', 'two']) {
+    await during(() => root.render(h(GatecastProvider, { key, client }, h(Talk))))
+    await during()
+    if (key === 'one') await connect()
+    assert.equal(client.status, 'connected')
+    assert.equal(element.textContent, 'message 1 sent')
+  }
+  assert.equal(FakeSocket.all.length, 1)
+  await during(() => root.render(null))
+  await during()
+  assert.equal(client.status, 'disconnected')
+})
+
 test('who looks at presence or typing alone loads no messages, and is drawn for nothing else', async () => {
   let draws = 0
   const Users = memo(function Users() {
