@@ -86,7 +86,7 @@ export class Connection extends Emitter {
 
   /** Says goodbye and stays away; resolves when the socket is closed. */
   disconnect() {
-    if (this.status === 'connected') this.#goodbye = closed(this.#socket)
+    if (this.#socket?.onclose) this.#goodbye = closed(this.#socket)
     this.#end()
     this.#drop(CLOSE_NORMAL, 'goodbye')
     if (this.status !== 'disconnected') this.#become('disconnected', { code: CLOSE_NORMAL })
