@@ -84,7 +84,9 @@ export class Tokens {
 export async function dial({ url, WebSocket: Given }, token) {
   if (Given && Given !== globalThis.WebSocket) return new Given(url, [PROTOCOL], { headers: { Authorization: `Bearer ${token}` } })
   const { ticket } = await post(httpURL(url, 'ws/ticket'), undefined, token)
-  return new WebSocket(`${url}?ticket=${encodeURIComponent(ticket)}`, [PROTOCOL])
+  const withTicket = new URL(url)
+  withTicket.searchParams.set('ticket', ticket)
+  return new WebSocket(withTicket.href, [PROTOCOL])
 }
 
 /**

@@ -14,7 +14,7 @@
 import { createContext, createElement, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 
 import { createClient } from './client.js'
-import { Room } from './room.js'
+import { ChannelStore } from './channel-store.js'
 import { Stay } from './stay.js'
 
 /**
@@ -22,20 +22,20 @@ import { Stay } from './stay.js'
  * @typedef {import('./client.js').Options} Options
  * @typedef {import('./connection.js').Status} Status
  * @typedef {import('./loss.js').LostConnection} LostConnection
- * @typedef {import('./room.js').PresenceSnapshot} PresenceSnapshot
- * @typedef {import('./room.js').TypingSnapshot} TypingSnapshot
+ * @typedef {import('./channel-store.js').PresenceSnapshot} PresenceSnapshot
+ * @typedef {import('./channel-store.js').TypingSnapshot} TypingSnapshot
  */
 /**
  * @template {import('./message.js').EventMap} [E=any]
- * @typedef {import('./room.js').RoomSnapshot<E>} ChannelSnapshot
+ * @typedef {import('./channel-store.js').ChannelSnapshot<E>} ChannelSnapshot
  */
 
 /** What the components of a provider share. */
 class Store {
   /** @type {LostConnection | undefined} */
   loss
-  /** @type {Map<string, Room>} by name of the channel */
-  #rooms = new Map()
+  /** @type {Map<string, ChannelStore>} by name of the channel */
+  #channels = new Map()
   #connection
 
   /** @param {Client} client */
@@ -62,20 +62,20 @@ class Store {
    * @param {string} name
    * @param {{last?: number, keep?: number}} [options]
    */
-  room(name, options) {
-    const room = this.#rooms.get(name) ?? this.#makeRoom(name)
-    this.#rooms.set(name, room)
-    room.options ??= options
-    return room
+  channel(name, options) {
+    const channel = this.#channels.get(name) ?? this.#makeChannel(name)
+    this.#channels.set(name, channel)
+    channel.options ??= options
+    return channel
   }
 
   /** @param {string} name */
-  #makeRoom(name) {
-    const room = new Room(this.client, name, {
-      begun: () => this.#rooms.set(name, room),
-      ended: () => this.#rooms.get(name) === room && this.#rooms.delete(name),
+  #makeChannel(name) {
+    const channel = new ChannelStore(this.client, name, {
+      begun: () => this.#channels.set(name, channel),
+      ended: () => this.#channels.get(name) === channel && this.#channels.delete(name),
     })
-    return room
+    return channel
   }
 }
 
@@ -154,9 +154,9 @@ export function useLostConnection(fn) {
  * @param {string} name of a channel
  * @param {{last?: number, keep?: number}} [options] count for the first one who asks
  */
-function useRoom(name, options) {
+function useChannelStore(name, options) {
   const store = useStore()
-  return useMemo(() => store.room(name, options), [store, name])
+  return useMemo(() => store.channel(name, options), [store, name])
 }
 
 /**
@@ -172,8 +172,8 @@ function useRoom(name, options) {
  * @returns {ChannelSnapshot<E>}
  */
 export function useChannel(name, options) {
-  const room = useRoom(name, options)
-  return useSyncExternalStore(room.open, room.whole, room.blank)
+  const channel = useChannelStore(name, options)
+  return useSyncExternalStore(channel.open, channel.whole, channel.blank)
 }
 
 /**
@@ -184,8 +184,8 @@ export function useChannel(name, options) {
  * @returns {PresenceSnapshot}
  */
 export function usePresence(name) {
-  const room = useRoom(name)
-  return useSyncExternalStore(room.join, room.presence, room.blankPresence)
+  const channel = useChannelStore(name)
+  return useSyncExternalStore(channel.join, channel.presence, channel.blankPresence)
 }
 
 /**
@@ -195,6 +195,6 @@ export function usePresence(name) {
  * @returns {TypingSnapshot}
  */
 export function useTyping(name) {
-  const room = useRoom(name)
-  return useSyncExternalStore(room.join, room.typing, room.blankTyping)
+  const channel = useChannelStore(name)
+  return useSyncExternalStore(channel.join, channel.typing, channel.blankTyping)
 }

@@ -1,15 +1,17 @@
 // The connection: its light in the header, and a banner while there is none.
 
-import { count, writeCounting } from '/counting.js'
+import { COUNT_EVERY, count, writeCounting } from '/counting.js'
 import { byId } from '/dom.js'
 import { say } from '/words.js'
 
 const BACK_STAYS = 3_000 // ms that the good news stays
+const OVER_LIMIT = 4429 // close code of the protocol
 
 export class Banner {
   #client
   #triesAt = 0 // by performance.now(), in ms
   #wasLost = false
+  #wasTooMuch = false // the server has closed the connection for that
   #isBack = false
   #backTimer
 
@@ -19,7 +21,7 @@ export class Banner {
     scope.listen(byId('try-now'), 'click', () => this.#tryNow())
     scope.listen(window, 'online', () => this.draw())
     scope.listen(window, 'offline', () => this.draw())
-    scope.every(250, () => this.#count())
+    scope.every(COUNT_EVERY, () => this.#count())
     scope.add(() => {
       clearTimeout(this.#backTimer)
       byId('banner-text').replaceChildren()
@@ -41,12 +43,13 @@ export class Banner {
     const { status } = this.#client
     if (status === 'connected') return this.#isBack ? say('banner.back') : ''
     if (!navigator.onLine) return say('banner.offline')
-    if (this.#isWaiting) return say('banner.waiting', { n })
+    if (this.#isWaiting) return say(this.#wasTooMuch ? 'banner.tooMuch' : 'banner.waiting', { n })
     if (status === 'reconnecting') return say('banner.trying')
     return status === 'connecting' ? say('banner.connecting') : ''
   }
 
-  #turn({ current, retryInMs }) {
+  #turn({ current, code, retryInMs }) {
+    this.#wasTooMuch = code === OVER_LIMIT
     if (retryInMs !== undefined) this.#triesAt = performance.now() + retryInMs
     if (current === 'reconnecting') this.#wasLost = true
     if (current === 'connected' && this.#wasLost) this.#welcomeBack()

@@ -2,6 +2,9 @@
 
 import { element } from '/dom.js'
 
+/** How often to look whether a number is another, in ms. */
+export const COUNT_EVERY = 250
+
 /**
  * Writes words into an element. They are read out once and not each second,
  * however the number changes.

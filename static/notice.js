@@ -1,7 +1,7 @@
 // What did not work, in words, for a while. Where it says how long to wait, it
 // counts down and goes when that is over.
 
-import { count, writeCounting } from '/counting.js'
+import { COUNT_EVERY, count, writeCounting } from '/counting.js'
 import { byId } from '/dom.js'
 import { sayError } from '/words.js'
 
@@ -14,7 +14,7 @@ export class Notice {
   #endsAt = 0 // by performance.now(), in ms
 
   constructor(scope) {
-    scope.every(250, () => this.#count())
+    scope.every(COUNT_EVERY, () => this.#count())
     scope.add(() => this.clear())
   }
 

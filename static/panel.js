@@ -5,7 +5,7 @@ import { element, worded } from '/dom.js'
 import { Scope } from '/scope.js'
 import { sayError } from '/words.js'
 
-const SILENCE = 5_000 // ms without anything, after which people are told what to do
+const SILENCE = 2_500 // ms without anything, after which people are told what to do
 
 export class Panel {
   /** What is begun here ends with the panel. */

@@ -6,7 +6,9 @@ import { ago } from '/when.js'
 import { say } from '/words.js'
 
 const MINUTE = 60_000
-const NAMES = 200 // people that are listed at most, here and away each
+// People that are listed at most.
+const HERE = 200
+const AWAY = 30
 
 export class People {
   #client
@@ -42,7 +44,7 @@ export class People {
   draw() {
     const { users, count } = this.#room.presence
     if (this.#client.status === 'connected') this.#follow(users)
-    this.#online.draw([...users.slice(0, NAMES).map((user) => this.#known(user)), ...this.#others(count - Math.min(users.length, NAMES))])
+    this.#online.draw([...users.slice(0, HERE).map((user) => this.#known(user)), ...this.#others(count - Math.min(users.length, HERE))])
     const away = this.#lastSeen()
     this.#away.draw(away)
     byId('away-part').hidden = away.length === 0
@@ -73,7 +75,7 @@ export class People {
     const note = ({ userId, username, at }) => userId && !this.#here.has(userId) && !(seen.get(userId)?.at > at) && seen.set(userId, { userId, username, at })
     for (const { userId, username, timestamp } of this.#talk.messages) note({ userId, username, at: Date.parse(timestamp) })
     this.#left.forEach(note)
-    const latest = [...seen.values()].sort((a, b) => b.at - a.at).slice(0, NAMES)
+    const latest = [...seen.values()].sort((a, b) => b.at - a.at).slice(0, AWAY)
     return latest.map(({ at, ...who }) => ({ ...who, name: who.username, seen: say('lastSeen', { ago: ago(at) }) }))
   }
 }

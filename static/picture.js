@@ -12,23 +12,21 @@ const KINDS = [
 
 export class Picture {
   #url = ''
+  #image = element('img')
+  /** What is in the line: the same as long as that is, so that nothing flickers or loses the focus. */
+  #shown = unreadable()
 
   /** @param {any} data what came; anything can, not only an image */
   constructor(data) {
     const type = data instanceof Uint8Array && KINDS.find(([, first]) => first.test(String.fromCharCode(...data.subarray(0, 12))))?.[0]
-    if (type) this.#url = URL.createObjectURL(new Blob([data], { type }))
+    if (type) this.#show(URL.createObjectURL(new Blob([data], { type })))
   }
 
   /** The image, or words where there is none to show. */
   draw(username) {
-    if (!this.#url) return unreadable()
-    const image = element('img')
-    image.alt = say('imageFrom', { name: username })
-    image.src = this.#url
-    const picture = button('picture', '', () => enlarge(image))
-    picture.append(image)
-    image.addEventListener('error', () => picture.replaceWith(unreadable()), { once: true })
-    return picture
+    this.#image.alt = say('imageFrom', { name: username })
+    if (this.#shown.matches('.gone')) this.#shown.textContent = say('imageUnreadable')
+    return this.#shown
   }
 
   /** Lets go of the bytes. */
@@ -39,6 +37,16 @@ export class Picture {
       shown.removeAttribute('src')
     }
     URL.revokeObjectURL(this.#url)
+  }
+
+  #show(url) {
+    const picture = button('picture', '', () => enlarge(this.#image))
+    picture.append(this.#image)
+    this.#image.addEventListener('error', () => {
+      picture.replaceWith((this.#shown = unreadable()))
+    })
+    this.#image.src = this.#url = url
+    this.#shown = picture
   }
 }
 

@@ -94,6 +94,7 @@ export const english = {
   'banner.connecting': 'Connecting…',
   'banner.trying': 'Connection lost, trying again…',
   'banner.waiting': 'Connection lost. Next try in {n} s.',
+  'banner.tooMuch': 'Too much was sent at once. Next try in {n} s.',
   'banner.offline': 'You are offline. What you write is sent once you are back.',
   'banner.back': 'You are connected again.',
   'banner.try': 'Try now',

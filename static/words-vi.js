@@ -94,6 +94,7 @@ export const vietnamese = {
   'banner.connecting': 'Đang kết nối…',
   'banner.trying': 'Mất kết nối, đang thử lại…',
   'banner.waiting': 'Mất kết nối. Thử lại sau {n} giây.',
+  'banner.tooMuch': 'Bạn đã gửi quá nhiều cùng lúc. Thử lại sau {n} giây.',
   'banner.offline': 'Bạn đang ngoại tuyến. Những gì bạn viết sẽ được gửi khi có mạng lại.',
   'banner.back': 'Đã kết nối lại.',
   'banner.try': 'Thử ngay',

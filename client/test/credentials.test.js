@@ -61,6 +61,12 @@ test('in a browser a ticket goes into the URL, a new one for each attempt, and n
   assert.deepEqual(asked, ['one', 'two'].map((token) => ['http://test/ws/ticket', `Bearer ${token}`]))
 })
 
+test('a URL may have a query of its own', async (t) => {
+  platform(t, FakeSocket, { ticket: 'ticket' })
+  await connect(make({ url: 'ws://test/ws?a=b', WebSocket: undefined, getToken: () => 'token' }))
+  assert.equal(FakeSocket.last.url, 'ws://test/ws?a=b&ticket=ticket')
+})
+
 for (const [status, current, retryInMs] of [[401, 'reconnecting', 0], [403, 'failed', undefined], [429, 'reconnecting', 7_500], [503, 'reconnecting', 7_500], [500, 'reconnecting', 500]]) {
   test(`a ticket that is refused with ${status} leads to ${current}`, async (t) => {
     const headers = status === 429 || status === 503 ? { 'Retry-After': '7' } : {}

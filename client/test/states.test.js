@@ -124,7 +124,7 @@ test('off() undoes on(), also for the frame that is being told', async () => {
 })
 
 test('a URL that no attempt can use makes no client', () => {
-  for (const url of ['nonsense', 'http://test/ws', '/ws', '']) assert.throws(() => make({ url }), TypeError)
+  for (const url of ['nonsense', 'http://test/ws', '/ws', '', 'ws://test/ws#part']) assert.throws(() => make({ url }), TypeError)
 })
 
 test('a server that never welcomes, and a token that never comes, are given up', async () => {

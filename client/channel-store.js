@@ -24,7 +24,7 @@ import { Stay } from './stay.js'
  *   resend: import('./channel.js').Channel<E>['resend'],
  *   discard: import('./channel.js').Channel<E>['discard'],
  *   loadOlder: () => Promise<void>,
- * }} RoomActions
+ * }} ChannelActions
  */
 
 /**
@@ -32,18 +32,18 @@ import { Stay } from './stay.js'
  * is as in Conversation.
  *
  * @template {EventMap} [E=any]
- * @typedef {Readonly<RoomActions<E> & {
+ * @typedef {Readonly<ChannelActions<E> & {
  *   status: SubscriptionStatus,
  *   error: import('./errors.js').GatecastError | undefined,
  *   messages: readonly import('./conversation.js').Line<E>[],
  *   hasOlder: boolean,
  *   presence: PresenceSnapshot,
  *   typing: TypingSnapshot,
- * }>} RoomSnapshot
+ * }>} ChannelSnapshot
  */
 
 /** @extends {Emitter<{change: undefined}>} */
-export class Room extends Emitter {
+export class ChannelStore extends Emitter {
   /** @type {{last?: number, keep?: number} | undefined} of the conversation; they count until that is made */
   options
 
@@ -51,7 +51,7 @@ export class Room extends Emitter {
   #channel
   /** @type {Conversation<any> | undefined} made when it is looked at */
   #made
-  /** @type {RoomActions<any>} */
+  /** @type {ChannelActions<any>} */
   #actions
   #told
   /** @type {import('./errors.js').GatecastError | undefined} */
@@ -64,7 +64,7 @@ export class Room extends Emitter {
   /** @type {(() => void)[]} */
   #undo = []
 
-  /** @type {RoomSnapshot<any> | undefined} */
+  /** @type {ChannelSnapshot<any> | undefined} */
   #whole
   /** @type {PresenceSnapshot} */
   #presence
@@ -95,7 +95,7 @@ export class Room extends Emitter {
     }
     this.#presence = { count: 0, users: [], isWhole: false }
     this.#typing = { users: [], keystroke: () => channel.typing.keystroke(), stop: () => channel.typing.stop() }
-    /** @type {RoomSnapshot<any>} what is there before anything has come, on a server too */
+    /** @type {ChannelSnapshot<any>} what is there before anything has come, on a server too */
     const blank = {
       ...this.#actions,
       status: 'unsubscribed',
@@ -190,7 +190,7 @@ export class Room extends Emitter {
     this.emit('change', undefined)
   }
 
-  /** @returns {RoomSnapshot<any>} */
+  /** @returns {ChannelSnapshot<any>} */
   #snapshot() {
     const { messages, hasOlder } = this.#talk
     return { ...this.#actions, status: this.#channel.status, error: this.#error, messages, hasOlder, presence: this.presence(), typing: this.typing() }
