@@ -293,9 +293,10 @@ export class Channel extends Emitter {
   /** @param {any} frame */
   #deliver(frame) {
     const message = this.#messageOf(frame)
+    const { stay } = this.#subscription
     if (message.isOwn) this.#outbox.found(message)
     this.typing.forget(message.userId)
-    this.emit('message', message)
+    if (stay === this.#subscription.stay) this.emit('message', message) // else a listener has left
   }
 
   /** @param {any} message an own one */

@@ -37,6 +37,8 @@ export class Subscription {
   status = 'unsubscribed'
   /** @type {Place | undefined} up to where nothing is missing; none where the channel has no numbers, or may not be read */
   at
+  /** Another one whenever it was left: what was to be told before is not told any more. */
+  stay = {}
 
   #channel
   #link
@@ -241,10 +243,11 @@ export class Subscription {
    * @param {any} frame
    */
   #goOn({ epoch, seq, recovered, messages = [] }) {
+    const { stay } = this
     const attempt = this.#attempt
     const to = epoch === undefined ? undefined : { epoch, seq }
     if (!this.at || !recovered) this.#begin(to, messages[0]?.seq)
-    const isLeft = () => attempt !== this.#attempt || !this.isHeld
+    const isLeft = () => attempt !== this.#attempt || stay !== this.stay
     for (const message of messages) {
       if (isLeft()) return false
       this.#hear(message)
@@ -295,6 +298,7 @@ export class Subscription {
     this.#entry = undefined
     this.#wasLive = false
     this.at = undefined
+    this.stay = {}
   }
 
   /**

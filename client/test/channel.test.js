@@ -433,6 +433,28 @@ test('a listener may leave and come again in the middle of a list', async () => 
   assert.deepEqual(told, [11, 15])
 })
 
+test('who leaves when an own message is found hears it no more, and once where they come again', async () => {
+  for (const comesAgain of [false, true]) {
+    await enter()
+    room.publish('mine', { id: 'k' })
+    await comeBack()
+    told = []
+    const undo = room.on('outgoing', ({ state }) => {
+      if (state !== 'sent') return
+      room.unsubscribe()
+      if (comesAgain) room.subscribe({ last: 1 })
+    })
+    const mine = message(11, { userId: 'A', username: 'alice', key: 'k', data: 'mine' })
+    admits({ recovered: true, seq: 11, messages: [mine] })
+    await settle()
+    assert.deepEqual(told, [])
+    if (comesAgain) admits({ seq: 11, messages: [mine] })
+    assert.deepEqual(told, comesAgain ? ['mine'] : [])
+    undo()
+    client.disconnect()
+  }
+})
+
 test('a listener that disconnects in the middle of a list misses nothing later', async () => {
   await enter()
   const undo = room.on('message', () => {
