@@ -20,10 +20,11 @@ export function remember(key, value) {
   }
 }
 
-/** What was remembered with rememberAll, or `otherwise`. */
+/** What was remembered with rememberAll, or `otherwise`, which is a list or an object as that was. */
 export function recallAll(key, otherwise) {
   try {
-    return JSON.parse(recall(key)) ?? otherwise
+    const value = JSON.parse(recall(key))
+    return Object(value) === value && Array.isArray(value) === Array.isArray(otherwise) ? value : otherwise
   } catch {
     return otherwise // somebody else wrote there
   }

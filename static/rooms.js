@@ -41,7 +41,7 @@ export class Rooms extends Emitter {
     scope.add(client.on('subscribed', ({ channel, epoch, seq }) => this.#reach(channel, { epoch, seq })))
     scope.listen(window, 'storage', ({ key }) => key === this.#memory.read && this.#readElsewhere())
     scope.add(() => this.#leave.forEach((leave) => leave()))
-    for (const name of new Set([LOBBY, ...recallAll(this.#memory.joined, [])])) this.#enter(name)
+    for (const name of new Set([LOBBY, ...recallAll(this.#memory.joined, []).filter(isOpenable)])) this.#enter(name)
   }
 
   /** Names of channels that one is in, the lobby first. */

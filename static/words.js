@@ -13,7 +13,7 @@ let words = languages.en
 /** The language that this visitor chose before, or that the browser asks for. */
 export function preferredLanguage() {
   const wished = [recall('language'), ...navigator.languages.map((tag) => tag.slice(0, 2))]
-  return wished.find((tag) => tag !== null && tag in languages) ?? 'en'
+  return wished.find((tag) => tag !== null && Object.hasOwn(languages, tag)) ?? 'en'
 }
 
 /** The language that is spoken. */

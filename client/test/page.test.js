@@ -112,6 +112,28 @@ test('rooms: names that can be used, a link that leads into one, and out again',
   assert.deepEqual(page.troubles, [])
 })
 
+test('what others wrote where the page remembers things keeps nobody out', { skip }, async (t) => {
+  const server = await startServer(t)
+  const alice = await openWindow(await launch(t), server.origin)
+  await enter(alice, 'alice')
+  await openRoom(alice, 'first')
+  await sayOn(alice, 'here')
+  await stored(alice, 'here')
+  for (const [language, joined, read] of [['constructor', '{"a":1}', '5'], ['xx', '[null,5,"user:1","room:first"]', '[]'], ['', '5', 'null']]) {
+    await alice.evaluate(([language, joined, read]) => {
+      for (const key of Object.keys(localStorage)) {
+        if (key === 'language') localStorage[key] = language
+        if (key.startsWith('joined:')) localStorage[key] = joined
+        if (key.startsWith('read:')) localStorage[key] = read
+      }
+    }, [language, joined, read])
+    await alice.reload()
+    await connected(alice)
+    await alice.getByText('here', { exact: true }).waitFor()
+  }
+  assert.deepEqual(alice.troubles, [])
+})
+
 test('who may not enter a room is told so, and stays where they are', { skip }, async (t) => {
   const server = await startServer(t, '--namespaces={"room:*": {}}')
   const page = await openWindow(await launch(t), server.origin)
