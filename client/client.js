@@ -29,7 +29,8 @@ const QUEUE_AGE = 120_000
  * @typedef {object} Options
  * @property {string} url of the socket, `ws(s)://host/ws`; the API is beside it
  * @property {import('./credentials.js').GetToken} [getToken] gives an access token: asked before each attempt and ahead
- *   of its end, never twice at a time; an UnauthorizedError that it throws ends the trying
+ *   of its end, never twice at a time; an UnauthorizedError that it throws ends the trying, and an error with
+ *   retryAfterMs puts it off for as long
  * @property {import('./credentials.js').Login} [login] a username and a password, in place of getToken
  * @property {SocketConstructor} [WebSocket] takes headers, as that of the package ws; browsers, and where there is a
  *   WebSocket of the platform, need none
