@@ -35,7 +35,7 @@ import { Stay } from './stay.js'
  * @typedef {Readonly<ChannelActions<E> & {
  *   status: SubscriptionStatus,
  *   error: import('./errors.js').GatecastError | undefined,
- *   messages: readonly import('./conversation.js').Line<E>[],
+ *   messages: readonly import('./timeline.js').Line<E>[],
  *   hasOlder: boolean,
  *   presence: PresenceSnapshot,
  *   typing: TypingSnapshot,

@@ -8,15 +8,14 @@
 // message once, and own ones that are not stored yet at the end.
 
 import { Emitter } from './emitter.js'
+import { Timeline } from './timeline.js'
 
 /** How long to wait before the first page is asked for again where the server does not say, in ms. */
 const ASK_AGAIN = 2000
 
 /**
- * A message. With `gapBefore` some that came before it may be missing.
- *
  * @template {import('./message.js').EventMap} [E=any]
- * @typedef {import('./message.js').Message<E> & {gapBefore?: boolean}} Line
+ * @typedef {import('./timeline.js').Line<E>} Line
  */
 
 /**
@@ -35,19 +34,13 @@ export class Conversation extends Emitter {
   /** @type {(() => void)[]} */
   #undo = []
 
-  /** @type {Line<any>[]} what is stored */
-  #stored = []
-  /** Where the messages behind the last gap begin in #stored: numbers are in order, and without a hole, from there on. */
-  #base = 0
-  /** @type {Set<string>} marks of what is in #stored */
-  #known = new Set()
+  /** What is stored. */
+  #timeline = new Timeline()
   /** @type {Map<string, Line<any>>} own ones that are stored, and come in their turn, by id */
   #early = new Map()
   /** How many messages loadOlder has brought: they are kept on top of #keep. */
   #loaded = 0
 
-  /** A gap has come, and no message behind it. */
-  #isGap = false
   /** Counts what makes a page that is under way worthless: gaps, and being closed. */
   #era = 0
   #hasOlder = false
@@ -87,12 +80,12 @@ export class Conversation extends Emitter {
    * @returns {readonly Line<E>[]}
    */
   get messages() {
-    return (this.#messages ??= [...this.#stored, ...this.#early.values(), ...this.#room.outgoing.filter((message) => !this.#known.has(mark(message)))])
+    return (this.#messages ??= [...this.#timeline.messages, ...this.#early.values(), ...this.#room.outgoing.filter((message) => !this.#timeline.has(message))])
   }
 
   /** Whether the server has, or may have, messages to put in front. */
   get hasOlder() {
-    return this.#mayRead && this.#hasOlder && this.#stored[this.#base]?.seq !== 1
+    return this.#mayRead && this.#hasOlder && this.#timeline.first?.seq !== 1
   }
 
   /**
@@ -143,12 +136,9 @@ export class Conversation extends Emitter {
   }
 
   #clear() {
-    this.#stored = []
-    this.#base = 0
-    this.#loaded = 0
-    this.#known.clear()
+    this.#timeline = new Timeline()
     this.#early.clear()
-    this.#isGap = false
+    this.#loaded = 0
     this.#hasOlder = this.#last === 0
     this.#mayRead = true
     this.#isBegun = this.#last === 0
@@ -182,30 +172,30 @@ export class Conversation extends Emitter {
   #part(hasOlder) {
     this.#era++
     this.#early.clear() // they are behind the gap, or in it
-    for (let at = this.#base + 1; at < this.#stored.length; at++) {
-      const { seq } = this.#stored[at]
-      // A page may be ahead of what comes: what was to come in between does not.
-      if (seq !== undefined && !this.#isNext(at)) this.#stored[at] = { ...this.#stored[at], gapBefore: true }
-    }
+    this.#timeline.part()
     this.#loading = undefined
-    this.#base = this.#stored.length
-    this.#isGap = true
     this.#hasOlder = hasOlder
     this.#changed()
   }
 
   /** @param {Line<any>} message */
   #hear(message) {
-    const newest = this.#base < this.#stored.length ? this.#stored.at(-1) : undefined
+    const { newest } = this.#timeline
     if (message.epoch && newest?.epoch && message.epoch !== newest.epoch) this.#part(true)
-    this.#put(message)
+    this.#arrived(message)
+    this.#timeline.put(message)
     this.#bound()
     this.#changed()
   }
 
+  /** @param {Line<any>} message has come in its turn */
+  #arrived(message) {
+    if (message.isOwn) this.#early.delete(message.id)
+  }
+
   /** @param {Line<any>} message an own one */
   #follow(message) {
-    if (message.state === 'sent' && !this.#known.has(mark(message))) this.#early.set(message.id, message)
+    if (message.state === 'sent' && !this.#timeline.has(message)) this.#early.set(message.id, message)
     this.#changed()
   }
 
@@ -241,7 +231,7 @@ export class Conversation extends Emitter {
 
   async #ask() {
     const era = this.#era
-    const before = this.#stored[this.#base]?.seq
+    const before = this.#timeline.first?.seq
     try {
       const page = await this.#room.history({ before, limit: this.#last || undefined })
       if (era === this.#era) this.#prepend(page, before)
@@ -260,14 +250,13 @@ export class Conversation extends Emitter {
    * @param {number} [before] what it was asked to end before
    */
   #prepend({ messages, more }, before = 1) {
-    const first = this.#stored[this.#base]?.seq ?? 0
+    const first = this.#timeline.first?.seq ?? 0
     const end = messages.at(-1)?.seq ?? before - 1
     const leavesHole = end + 1 < first // what it was to be in front of has gone meanwhile
     if (!leavesHole) {
-      const count = this.#stored.length
-      if (messages.some((message) => this.#reaches(message))) this.#join()
-      messages.forEach((message) => this.#put(message))
-      if (this.#isBegun) this.#loaded += this.#stored.length - count
+      messages.forEach((message) => this.#arrived(message))
+      const count = this.#timeline.prepend(messages)
+      if (this.#isBegun) this.#loaded += count
     }
     this.#hasOlder = more || leavesHole
     this.#isBegun = true
@@ -275,113 +264,9 @@ export class Conversation extends Emitter {
     this.#changed()
   }
 
-  /**
-   * Whether a message shows that nothing is missing at the last gap: it is the one
-   * before it, or follows that.
-   *
-   * @param {Line<any>} message
-   */
-  #reaches(message) {
-    const end = this.#stored[this.#base - 1]
-    if (end?.seq === undefined || end.epoch !== message.epoch) return false
-    return message.seq === end.seq + 1 || (message.seq === end.seq && this.#isKnown(message))
-  }
-
-  /** Makes one of what is before and behind the last gap. */
-  #join() {
-    this.#isGap = false
-    if (this.#base < this.#stored.length) this.#stored[this.#base] = unmarked(this.#stored[this.#base])
-    this.#base--
-    while (this.#isNext(this.#base)) this.#base--
-  }
-
-  /**
-   * Whether nothing can be between a message and the one before it.
-   *
-   * @param {number} at
-   */
-  #isNext(at) {
-    const [before, message] = [this.#stored[at - 1], this.#stored[at]]
-    return message?.seq !== undefined && message.epoch === before?.epoch && message.seq - 1 === before.seq
-  }
-
-  /**
-   * Puts a message where it belongs. One that is there is not put again, but
-   * takes the place of the other where its sender's account has gone.
-   *
-   * @param {Line<any>} message
-   */
-  #put(message) {
-    if (message.isOwn) this.#early.delete(message.id)
-    const at = this.#placeOf(message.seq)
-    const there = this.#stored[at]
-    if (message.seq !== undefined && there?.seq === message.seq) {
-      if (message.isRemoved || message.userId !== there.userId) this.#replace(at, message)
-    } else if (!this.#isKnown(message)) {
-      this.#insert(at, message)
-    }
-  }
-
-  /**
-   * Whether a message is there, under whatever number. A number of nobody knows
-   * which life of the channel tells nothing.
-   *
-   * @param {Line<any>} message
-   */
-  #isKnown(message) {
-    const isVague = message.seq !== undefined && message.epoch === undefined && !message.isOwn
-    return !isVague && this.#known.has(mark(message))
-  }
-
-  /**
-   * Where a message with this number is or would be; at the end without one.
-   *
-   * @param {number} [seq]
-   */
-  #placeOf(seq) {
-    let from = this.#base
-    let to = this.#stored.length
-    if (seq === undefined || (this.#stored.at(-1)?.seq ?? 0) < seq) return to // nearly always
-    while (from < to) {
-      const middle = (from + to) >> 1
-      if (/** @type {number} */ (this.#stored[middle].seq) < seq) from = middle + 1
-      else to = middle
-    }
-    return from
-  }
-
-  /**
-   * @param {number} at
-   * @param {Line<any>} message
-   */
-  #replace(at, message) {
-    const there = this.#stored[at]
-    this.#known.delete(mark(there))
-    this.#known.add(mark(message))
-    this.#stored[at] = there.gapBefore ? { ...message, gapBefore: true } : message
-  }
-
-  /**
-   * @param {number} at
-   * @param {Line<any>} message
-   */
-  #insert(at, message) {
-    const follower = this.#stored[at]
-    const isBehindGap = at === this.#base && (this.#isGap || follower?.gapBefore === true)
-    if (isBehindGap && follower) this.#stored[at] = unmarked(follower)
-    this.#isGap &&= !isBehindGap
-    this.#stored.splice(at, 0, isBehindGap ? { ...message, gapBefore: true } : message)
-    this.#known.add(mark(message))
-  }
-
   /** Lets the oldest go where there are too many. */
   #bound() {
-    const over = this.#stored.length - this.#keep - this.#loaded
-    if (over <= 0) return
-    const gone = this.#stored.splice(0, over)
-    gone.forEach((message) => this.#known.delete(mark(message)))
-    if (over > this.#base && gone.at(-1)?.seq !== undefined) this.#hasOlder = true
-    this.#base = Math.max(0, this.#base - over)
+    if (this.#timeline.bound(this.#keep + this.#loaded)) this.#hasOlder = true
   }
 
   /** Tells of changes: once of all that come together. */
@@ -394,22 +279,4 @@ export class Conversation extends Emitter {
       this.emit('change', undefined)
     })
   }
-}
-
-/**
- * What tells a message from all others that are not stored under its number. A
- * sender's ids are their own: nobody hides a message of someone else.
- *
- * @param {Line<any>} message
- */
-function mark({ id, isOwn, userId }) {
-  return isOwn ? id : `${userId}\n${id}`
-}
-
-/**
- * @param {Line<any>} line
- * @returns {Line<any>}
- */
-function unmarked({ gapBefore, ...message }) {
-  return message
 }

@@ -51,5 +51,5 @@ export { BusyError, ConnectionError, isGatecastError, QueueError, RateLimitError
  */
 /**
  * @template {import('./message.js').EventMap} [E=any]
- * @typedef {import('./conversation.js').Line<E>} Line a message of a Conversation
+ * @typedef {import('./timeline.js').Line<E>} Line a message of a Conversation
  */
