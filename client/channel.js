@@ -16,6 +16,12 @@ const MESSAGES = ['chat', 'message', 'removed']
 const CROSSINGS = ['user_joined', 'user_left', 'presence']
 
 /**
+ * @typedef {import('./client.js').Encoded} Encoded
+ * @typedef {import('./outbox.js').Receipt} Receipt
+ * @typedef {import('./requests.js').Ack} Ack
+ * @typedef {import('./requests.js').Frame} Frame
+ */
+/**
  * @template {import('./message.js').EventMap} [E=any]
  * @typedef {import('./message.js').Message<E>} Message
  */
@@ -156,7 +162,7 @@ export class Channel extends Emitter {
    * @template {keyof E & string} [K=Extract<'message', keyof E & string>]
    * @param {import('./message.js').Publishable<E[K]>} data
    * @param {{event?: K, volatile?: boolean, id?: string}} [options]
-   * @returns {Promise<{id: string, seq?: number}>}
+   * @returns {Promise<Receipt>}
    */
   publish(data, { event, volatile = false, id = newKey() } = {}) {
     const content = isBinary(data) ? { bytes: toBytes(data).slice() } : { json: JSON.stringify(data) ?? 'null' }
@@ -181,7 +187,7 @@ export class Channel extends Emitter {
    * Sends a message again that failed.
    *
    * @param {string} id
-   * @returns {Promise<{id: string, seq?: number}>}
+   * @returns {Promise<Receipt>}
    */
   resend(id) {
     const receipt = this.#outbox.resend(id)
@@ -208,7 +214,7 @@ export class Channel extends Emitter {
    */
   async history(options = {}) {
     const { messages, more } = await this.#link.lane.run(() => this.#link.request('history', { channel: this.name, ...options }))
-    return { messages: messages.map((/** @type {any} */ frame) => this.#messageOf(frame)), more }
+    return { messages: messages.map((/** @type {Frame} */ frame) => this.#messageOf(frame)), more }
   }
 
   /**
@@ -236,7 +242,7 @@ export class Channel extends Emitter {
   /**
    * There will be no other connection unless the application asks for one.
    *
-   * @param {any} error
+   * @param {import('./errors.js').GatecastError} error
    * @internal
    */
   ended(error) {
@@ -255,7 +261,7 @@ export class Channel extends Emitter {
   }
 
   /**
-   * @param {any} frame
+   * @param {Frame} frame
    * @internal
    */
   take(frame) {
@@ -277,20 +283,20 @@ export class Channel extends Emitter {
     return this.#link.isOpen() && this.status !== 'subscribing'
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #cross(frame) {
     this.presence.take(frame)
     const left = frame.type === 'user_left' ? [frame] : (frame.left ?? [])
-    left.forEach((/** @type {any} */ { userId }) => this.typing.forget(userId))
+    left.forEach((/** @type {import('./typing.js').Typist} */ { userId }) => this.typing.forget(userId))
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #type(frame) {
     this.typing.setOwn(this.#link.user()?.userId ?? '') // other tabs' typing is not told to oneself
-    this.typing.take(frame)
+    this.typing.take(/** @type {import('./typing.js').TypingFrame} */ (frame))
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #deliver(frame) {
     const message = this.#messageOf(frame)
     const { stay } = this.#subscription
@@ -299,20 +305,20 @@ export class Channel extends Emitter {
     if (stay === this.#subscription.stay) this.emit('message', message) // else a listener has left
   }
 
-  /** @param {any} message an own one */
+  /** @param {Message<any>} message an own one */
   #stored(message) {
     this.#link.keep(this, this.isBusy)
     if (this.#subscription.isNext(message.seq)) this.emit('message', this.#numbered(message))
   }
 
-  /** @param {any} message */
+  /** @param {Message<any>} message */
   #numbered(message) {
     return message.seq ? { ...message, epoch: this.#subscription.at?.epoch } : message
   }
 
   /**
-   * @param {any} frame
-   * @returns {any}
+   * @param {Frame} frame
+   * @returns {Message<any>}
    */
   #messageOf(frame) {
     this.#epoch = this.#subscription.at?.epoch ?? this.#epoch
@@ -322,7 +328,8 @@ export class Channel extends Emitter {
   /**
    * @param {string} id
    * @param {string} event
-   * @param {import('./client.js').Content} content
+   * @param {Encoded} content
+   * @returns {Message<any>}
    */
   #own(id, event, { json, bytes }) {
     const { userId = '', username = '', clientId } = this.#link.user() ?? {}
@@ -331,13 +338,14 @@ export class Channel extends Emitter {
   }
 
   /**
-   * @param {any} message
-   * @param {import('./client.js').Content} content
+   * @param {Message<any>} message
+   * @param {Encoded} content
    */
   async #sendNow(message, content) {
     const isPossible = this.#link.isOpen() && this.#link.backlog() <= BACKLOG_MAX
     // Where messages have numbers it has one, which has to be known.
-    const stored = (/** @type {any} */ _, /** @type {any} */ ack) => ack && this.#stored({ ...message, state: 'sent', seq: ack.seq, timestamp: ack.timestamp })
+    /** @type {import('./requests.js').Settle<Ack>} */
+    const stored = (_, ack) => ack && this.#stored({ ...message, state: 'sent', seq: ack.seq, timestamp: ack.timestamp })
     if (isPossible) this.#link.publish(message, content, this.#subscription.at && stored)
     return { id: message.id }
   }

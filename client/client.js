@@ -17,12 +17,14 @@ const QUEUE_COUNT = 1_000
 const QUEUE_AGE = 120_000
 
 /**
+ * @typedef {import('./requests.js').Ack} Ack
  * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {import('./message.js').Message<any>} Message
  * @typedef {import('./connection.js').Status} Status
  * @typedef {{debug?: (...args: any[]) => void, warn?: (...args: any[]) => void}} Logger
  * @typedef {{userId: string, username: string, clientId: string}} User
  * @typedef {{messageBytes: number, subscriptions: number, messages: {rate: number, burst: number}}} Limits
- * @typedef {{json?: string, bytes?: Uint8Array}} Content one of the two
+ * @typedef {{json?: string, bytes?: Uint8Array}} Encoded data: one of the two
  */
 
 /**
@@ -52,10 +54,10 @@ const QUEUE_AGE = 120_000
  * @typedef {{
  *   isOpen: () => boolean,
  *   user: () => User | undefined,
- *   request: (type: string, fields?: object) => Promise<any>,
+ *   request: (type: string, fields?: object) => Promise<Frame>,
  *   ask: (type: string, fields: object, settle: import('./requests.js').Settle) => void,
  *   send: (type: string, fields?: object) => void,
- *   publish: (message: any, content: Content, settle?: import('./requests.js').Settle) => void,
+ *   publish: (message: Message, content: Encoded, settle?: import('./requests.js').Settle<Ack>) => void,
  *   backlog: () => number,
  *   keep: (channel: Channel<any>, isBusy: boolean) => void,
  *   lane: Lane,
@@ -208,9 +210,9 @@ export class Client extends Emitter {
   }
 
   /**
-   * @param {any} message
-   * @param {Content} content
-   * @param {import('./requests.js').Settle} [settle] nothing is answered without
+   * @param {Message} message
+   * @param {Encoded} content
+   * @param {import('./requests.js').Settle<Ack>} [settle] nothing is answered without
    */
   #publish(message, content, settle) {
     const id = settle && this.#requests.newId()
@@ -342,8 +344,8 @@ function isLarger(frame, max) {
 }
 
 /**
- * @param {any} message
- * @param {Content} content
+ * @param {Message} message
+ * @param {Encoded} content
  * @param {number} [id]
  */
 function encode({ channel, event, id: key }, { json, bytes }, id) {

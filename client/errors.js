@@ -108,7 +108,7 @@ const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 /**
  * The error that an error frame tells of.
  *
- * @param {{code: any, message: string, retryAfterMs?: number}} frame
+ * @param {import('./requests.js').Frame} frame
  * @returns {GatecastError}
  */
 export function errorOf({ code, message, retryAfterMs = 0 }) {

@@ -2,6 +2,8 @@
 
 import { fromBase64 } from './binary.js'
 
+/** @typedef {import('./requests.js').Frame} Frame */
+
 /**
  * The types of what is published, by event.
  *
@@ -51,7 +53,7 @@ import { fromBase64 } from './binary.js'
 /**
  * The message that a frame, or an entry of a list, holds.
  *
- * @param {any} frame of type chat, message or removed
+ * @param {Frame} frame of type chat, message or removed
  * @param {string | undefined} epoch of its number
  * @param {string | undefined} me the user ID of whom it came to
  * @returns {Message<any>}
@@ -77,7 +79,7 @@ export function messageOf(frame, epoch, me) {
 /**
  * Others choose their keys as they like, so only own ones name a message.
  *
- * @param {any} frame
+ * @param {Frame} frame
  * @param {string | undefined} epoch
  * @param {boolean} isOwn
  */
@@ -86,7 +88,7 @@ function identity({ seq, key }, epoch, isOwn) {
   return seq ? `${epoch ?? ''}:${seq}` : newKey()
 }
 
-/** @param {any} frame */
+/** @param {Frame} frame */
 function content({ type, event, data, message, encoding }) {
   if (type === 'chat') return { event: 'chat', data: message }
   if (type === 'removed') return { event: 'message', data: null }

@@ -10,22 +10,29 @@ const AGAIN = 1_000
 const TIMER_MAX = 2 ** 31 - 1 // a longer one would fire at once
 
 /**
+ * @typedef {import('./client.js').Encoded} Encoded
+ * @typedef {import('./errors.js').GatecastError} GatecastError
+ * @typedef {import('./message.js').Message<any>} Message
+ * @typedef {import('./requests.js').Ack} Ack
+ */
+
+/**
  * A message, and how it is doing. One that is sent again goes alone, so that it
  * stays before what is behind it.
  *
  * @typedef {{
- *   message: import('./message.js').Message<any>,
- *   content: import('./client.js').Content,
+ *   message: Message,
+ *   content: Encoded,
  *   isAgain: boolean,
  *   isInFlight: boolean,
  *   until: number,
  *   promise: Promise<Receipt>,
  *   resolve: (receipt: Receipt) => void,
- *   reject: (error: any) => void,
+ *   reject: (error: GatecastError) => void,
  * }} Entry
  *
  * @typedef {{id: string, seq?: number}} Receipt
- * @typedef {{state: (message: any) => void, stored: (message: any) => void}} Told state tells each change, stored what is in the channel now
+ * @typedef {{state: (message: Message) => void, stored: (message: Message) => void}} Told state tells each change, stored what is in the channel now
  */
 
 /** How many messages wait in all channels of a client, and for how long. */
@@ -46,7 +53,7 @@ export class Outbox {
   /** @type {Map<string, Entry>} pending and failed ones, in the order in which they came, by id */
   #entries = new Map()
   #pending = 0 // of them
-  /** @type {readonly any[] | undefined} */
+  /** @type {readonly Message[] | undefined} */
   #snapshot
   #inFlight = 0
   /** @type {any} */
@@ -78,8 +85,8 @@ export class Outbox {
   /**
    * Sends a message now or when that is possible.
    *
-   * @param {any} message
-   * @param {import('./client.js').Content} content
+   * @param {Message} message
+   * @param {Encoded} content
    * @returns {Promise<Receipt>}
    */
   add(message, content) {
@@ -138,7 +145,7 @@ export class Outbox {
   /**
    * A frame of the channel has brought an own message.
    *
-   * @param {any} message
+   * @param {Message} message
    */
   found(message) {
     const entry = this.#entries.get(message.id)
@@ -148,22 +155,21 @@ export class Outbox {
   /**
    * Gives all up that is pending.
    *
-   * @param {any} error
+   * @param {GatecastError} error
    */
   failAll(error) {
     for (const entry of [...this.#entries.values()]) if (isPending(entry)) this.#fail(entry, error)
   }
 
   /**
-   * @param {any} message
-   * @param {import('./client.js').Content} content
+   * @param {Message} message
+   * @param {Encoded} content
    * @returns {Entry}
    */
   #enter(message, content) {
     const { budget } = this.#link
     const isBehind = [...this.#entries.values()].some((other) => isPending(other) && other.isAgain)
-    /** @type {any} */
-    const entry = { message, content, isAgain: isBehind || !this.#isReady(), isInFlight: false, until: performance.now() + budget.ageMs }
+    const entry = /** @type {Entry} */ ({ message, content, isAgain: isBehind || !this.#isReady(), isInFlight: false, until: performance.now() + budget.ageMs })
     entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
     this.#entries.set(message.id, entry)
     this.#snapshot = undefined
@@ -181,7 +187,7 @@ export class Outbox {
       if (entry.isAgain) await this.#link.lane.run(() => this.#try(entry))
       else await this.#try(entry)
     } catch (error) {
-      this.#missed(entry, error)
+      this.#missed(entry, /** @type {GatecastError} */ (error))
     } finally {
       entry.isInFlight = false
       this.#inFlight--
@@ -199,7 +205,7 @@ export class Outbox {
     return new Promise((resolve, reject) => {
       this.#link.publish(entry.message, entry.content, (error, ack) => {
         if (error) return reject(error)
-        this.#acked(entry, ack)
+        this.#acked(entry, /** @type {Ack} */ (ack))
         resolve()
       })
     })
@@ -207,10 +213,11 @@ export class Outbox {
 
   /**
    * @param {Entry} entry
-   * @param {any} ack
+   * @param {Ack} ack
    */
   #acked(entry, { seq, timestamp }) {
     if (!this.#has(entry)) return
+    /** @type {Message} */
     const message = { ...entry.message, ...this.#link.user(), state: 'sent', timestamp, ...(seq && { seq }) }
     this.#sent(entry, message)
     this.#told.stored(message)
@@ -218,7 +225,7 @@ export class Outbox {
 
   /**
    * @param {Entry} entry
-   * @param {any} message
+   * @param {Message} message
    */
   #sent(entry, message) {
     this.#remove(entry)
@@ -228,7 +235,7 @@ export class Outbox {
 
   /**
    * @param {Entry} entry
-   * @param {any} error
+   * @param {GatecastError & {retryAfterMs?: number}} error
    */
   #missed(entry, error) {
     if (!this.#has(entry)) return // given up, or found
@@ -240,7 +247,7 @@ export class Outbox {
 
   /**
    * @param {Entry} entry
-   * @param {any} error
+   * @param {GatecastError} error
    */
   #fail(entry, error) {
     this.#settle()
@@ -254,7 +261,7 @@ export class Outbox {
   /** Who never looks at what has failed does not gather it for ever: the oldest goes. */
   #bound() {
     const failed = this.#entries.size - this.#pending
-    if (failed > this.#link.budget.count) this.discard(/** @type {any} */ (this.messages.find(({ state }) => state === 'failed')).id)
+    if (failed > this.#link.budget.count) this.discard(/** @type {Message} */ (this.messages.find(({ state }) => state === 'failed')).id)
   }
 
   /** @param {Entry} entry that is pending and not known to be stored */
@@ -302,7 +309,7 @@ const isPending = (/** @type {Entry} */ { message }) => message.state === 'pendi
  * Whether sending a message again would not help, or is for the application to decide.
  *
  * @param {Entry} entry
- * @param {any} error
+ * @param {GatecastError} error
  */
 function isFinal(entry, error) {
   if (error instanceof RateLimitError) return !entry.isAgain

@@ -13,14 +13,22 @@ const PATIENCE = 10_000
  */
 
 /**
+ * @typedef {import('./errors.js').GatecastError} GatecastError
  * @typedef {{type: string, id?: string | number, [field: string]: any}} Frame
  * @typedef {Frame & import('./client.js').User & {limits: import('./client.js').Limits, heartbeatMs: number, expiresAt: string}} Welcome
- * @typedef {(error: any, reply?: any) => void} Settle one of the two
+ * @typedef {Frame & {seq?: number, timestamp: string, duplicate?: boolean}} Ack
+ */
+
+/**
+ * Takes one of the two.
+ *
+ * @template {Frame} [F=any]
+ * @typedef {(error: GatecastError | undefined, reply?: F) => void} Settle
  */
 
 export class Requests {
   #nextId = 1
-  /** @type {Map<number, {settle: Settle, timer: any}>} by id */
+  /** @type {Map<number, {settle: Settle, timer: ReturnType<typeof setTimeout>}>} by id */
   #open = new Map()
 
   /** An id that no other frame has. */
@@ -44,7 +52,7 @@ export class Requests {
   /** @param {Frame} frame which may be a reply */
   answer(frame) {
     const id = /** @type {number} */ (frame.id)
-    if (frame.type === 'error') this.#settle(id, errorOf(/** @type {any} */ (frame)))
+    if (frame.type === 'error') this.#settle(id, errorOf(frame))
     else this.#settle(id, undefined, frame)
   }
 
@@ -55,7 +63,7 @@ export class Requests {
 
   /**
    * @param {number} id
-   * @param {any} error
+   * @param {GatecastError | undefined} error
    * @param {Frame} [reply]
    */
   #settle(id, error, reply) {

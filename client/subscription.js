@@ -10,13 +10,18 @@ const JOIN_AGAIN = 2_000
 const COMES_WITHIN = 5_000
 
 /**
+ * @typedef {import('./errors.js').GatecastError} GatecastError
+ * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {import('./roster.js').List} List
+ *
  * @typedef {{epoch: string, seq: number}} Place
+ * @typedef {Frame & {recovered?: boolean, messages?: Frame[], presence?: List}} Subscribed with a Place where the channel has one
  * @typedef {'unsubscribed' | 'subscribing' | 'subscribed' | 'failed'} SubscriptionStatus
- * @typedef {{previous: SubscriptionStatus, current: SubscriptionStatus, error?: import('./errors.js').GatecastError}} SubscriptionChange
+ * @typedef {{previous: SubscriptionStatus, current: SubscriptionStatus, error?: GatecastError}} SubscriptionChange
  * @typedef {{
- *   deliver: (frame: any) => void,
+ *   deliver: (frame: Frame) => void,
  *   gap: (gap: Gap) => void,
- *   present: (list: any) => void,
+ *   present: (list: List | undefined) => void,
  *   changed: (change: SubscriptionChange) => void,
  * }} Told what is told as it happens
  */
@@ -53,7 +58,7 @@ export class Subscription {
   #how = {}
   /** @type {object | undefined} the asking that counts */
   #attempt
-  /** @type {any} until it asks again, or for what should have come */
+  /** @type {ReturnType<typeof setTimeout> | undefined} until it asks again, or for what should have come */
   #timer
 
   /**
@@ -111,7 +116,7 @@ export class Subscription {
   /**
    * There will be no other connection, until the application says so.
    *
-   * @param {ConnectionError} error
+   * @param {GatecastError} error
    */
   ended(error) {
     if (this.#letDown(error)) this.#become('failed', error)
@@ -122,7 +127,7 @@ export class Subscription {
    * the server has answered they are passed over: it may have joined the channel
    * for us.
    *
-   * @param {any} frame
+   * @param {Frame} frame
    */
   take(frame) {
     if (this.status !== 'subscribed') return
@@ -170,7 +175,7 @@ export class Subscription {
     try {
       await this.#link.lane.run(async () => attempt === this.#attempt && this.#ask(attempt))
     } catch (error) {
-      if (attempt === this.#attempt) this.#refused(error)
+      if (attempt === this.#attempt) this.#refused(/** @type {GatecastError} */ (error))
     }
   }
 
@@ -191,7 +196,7 @@ export class Subscription {
     })
   }
 
-  /** @param {any} error */
+  /** @param {GatecastError} error */
   #refused(error) {
     this.#attempt = undefined
     if (error instanceof ConnectionError || error.code === 'unavailable') {
@@ -210,7 +215,7 @@ export class Subscription {
    * Who waits to be in will not be, and so does not hold it. Answers whether that
    * leaves nobody.
    *
-   * @param {any} error
+   * @param {GatecastError} error
    */
   #letDown(error) {
     const entry = this.#entry
@@ -222,7 +227,7 @@ export class Subscription {
     return !this.isHeld
   }
 
-  /** @param {any} answer */
+  /** @param {Subscribed} answer */
   #admit(answer) {
     const attempt = this.#attempt
     this.#told.present(answer.presence) // who may not see it gets none
@@ -240,7 +245,7 @@ export class Subscription {
    * when messages are lost for good. Answers whether all of it was told: a listener
    * may leave.
    *
-   * @param {any} frame
+   * @param {Subscribed} frame
    */
   #goOn({ epoch, seq, recovered, messages = [] }) {
     const { stay } = this
@@ -268,20 +273,20 @@ export class Subscription {
     if (this.#wasLive) this.#told.gap({ channel: this.#channel, reason: reasonOf(from, to), ...(from && { from }), ...(to && { to }) })
   }
 
-  /** @param {any} message */
+  /** @param {Frame} message */
   #hear(message) {
     if (!this.at || message.seq === undefined) this.#hearUnnumbered(message)
     else if (message.seq === this.at.seq + 1) this.#deliver(message)
     else if (message.seq > this.at.seq) this.#join() // never seen; the log has what is between
   }
 
-  /** @param {any} message */
+  /** @param {Frame} message */
   #hearUnnumbered(message) {
     const { userId, key } = message
     if (!key || this.#recent.isNew(`${userId} ${key}`)) this.#deliver(message)
   }
 
-  /** @param {any} message */
+  /** @param {Frame} message */
   #deliver(message) {
     if (this.at && message.seq !== undefined) this.at = { ...this.at, seq: message.seq }
     this.#told.deliver(message)
@@ -303,7 +308,7 @@ export class Subscription {
 
   /**
    * @param {SubscriptionStatus} current
-   * @param {any} [error]
+   * @param {GatecastError} [error]
    */
   #become(current, error) {
     const previous = this.status
@@ -324,7 +329,8 @@ function reasonOf(from, to) {
 /** Being let into the channel, once. */
 class Entry {
   waiting = 0
-  #settle = { resolve: (/** @type {any} */ _) => {}, reject: (/** @type {any} */ _) => {} }
+  #settle = { resolve: (/** @type {{recovered?: boolean}} */ _) => {}, reject: (/** @type {GatecastError} */ _) => {} }
+  /** @type {Promise<{recovered?: boolean}>} */
   promise = new Promise((resolve, reject) => Object.assign(this.#settle, { resolve, reject }))
 
   constructor() {
@@ -336,7 +342,7 @@ class Entry {
     this.#settle.resolve(how)
   }
 
-  /** @param {any} error */
+  /** @param {GatecastError} error */
   refuse(error) {
     this.#settle.reject(error)
   }

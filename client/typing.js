@@ -8,6 +8,7 @@ const MOST = 50 // users who are listed; a crowd of typists says no more than th
 
 /**
  * @typedef {Readonly<{userId: string, username: string}>} Typist
+ * @typedef {import('./requests.js').Frame & Typist & {isTyping: boolean}} TypingFrame
  */
 
 /** The typing of one channel. */
@@ -79,7 +80,7 @@ export class Typing {
   /**
    * Takes a typing frame.
    *
-   * @param {{userId: string, username: string, isTyping: boolean}} frame
+   * @param {TypingFrame} frame
    * @internal
    */
   take({ userId, username, isTyping }) {
