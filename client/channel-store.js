@@ -7,9 +7,10 @@ import { Stay } from './stay.js'
 
 /**
  * @typedef {import('./message.js').EventMap} EventMap
+ * @typedef {import('./roster.js').Person} Person
  * @typedef {import('./subscription.js').SubscriptionStatus} SubscriptionStatus
- * @typedef {Readonly<{count: number, users: readonly import('./presence.js').User[], isWhole: boolean}>} PresenceSnapshot who is there: `users` are those who are named, by name
- * @typedef {Readonly<{users: readonly import('./typing.js').Typist[], keystroke: () => void, stop: () => void}>} TypingSnapshot who else is typing, and what tells others that one does oneself
+ * @typedef {Readonly<{count: number, users: readonly Person[], isWhole: boolean}>} PresenceSnapshot who is there: `users` are those who are named, by name
+ * @typedef {Readonly<{users: readonly Person[], keystroke: () => void, stop: () => void}>} TypingSnapshot who else is typing, and what tells others that one does oneself
  */
 
 /**

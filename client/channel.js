@@ -40,7 +40,7 @@ const CROSSINGS = ['user_joined', 'user_left', 'presence']
  *   outgoing: Message<E>,
  *   gap: import('./subscription.js').Gap,
  *   presence: Presence,
- *   typing: readonly import('./typing.js').Typist[],
+ *   typing: readonly import('./roster.js').Person[],
  *   status: import('./subscription.js').SubscriptionChange,
  * }} ChannelEvents
  */
@@ -287,7 +287,7 @@ export class Channel extends Emitter {
   #cross(frame) {
     this.presence.take(frame)
     const left = frame.type === 'user_left' ? [frame] : (frame.left ?? [])
-    left.forEach((/** @type {import('./typing.js').Typist} */ { userId }) => this.typing.forget(userId))
+    left.forEach((/** @type {import('./roster.js').Person} */ { userId }) => this.typing.forget(userId))
   }
 
   /** @param {Frame} frame */

@@ -9,7 +9,7 @@ import { UnauthorizedError } from './errors.js'
  * @typedef {'initial' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'failed'} Status
  * @typedef {import('./requests.js').Frame} Frame
  * @typedef {import('./requests.js').Welcome} Welcome
- * @typedef {{code?: number, reason?: string, retryAfterMs?: number}} Loss why a connection was lost, and how long the server asked to wait
+ * @typedef {{code?: number, reason?: string, retryAfterMs?: number}} Cause why a connection was lost, and how long the server asked to wait
  */
 
 /**
@@ -236,22 +236,22 @@ export class Connection extends Emitter {
   /**
    * The connection is lost, or could not be had.
    *
-   * @param {Loss} loss
+   * @param {Cause} cause
    */
-  #closed(loss) {
-    const meaning = Backoff.meaning(loss.code)
+  #closed(cause) {
+    const meaning = Backoff.meaning(cause.code)
     const isRefusedAgain = meaning === 'renew' && this.#refused !== undefined
-    if (meaning === 'stop' || isRefusedAgain) return this.#fail(loss.code, loss.reason)
+    if (meaning === 'stop' || isRefusedAgain) return this.#fail(cause.code, cause.reason)
     this.#drop(CLOSE_NORMAL)
     if (meaning === 'renew') this.#refused = this.#token // a new one is tried at once, and then no other
     const wait = meaning === 'renew' ? 0 : this.#backoff.next(meaning === 'slow')
-    this.#wait(wait + (loss.retryAfterMs ?? 0), loss.retryAfterMs === undefined && meaning !== 'slow', loss)
+    this.#wait(wait + (cause.retryAfterMs ?? 0), cause.retryAfterMs === undefined && meaning !== 'slow', cause)
   }
 
   /**
    * @param {number} retryInMs
    * @param {boolean} mayHurry
-   * @param {Loss} [loss]
+   * @param {Cause} [cause]
    */
   #wait(retryInMs, mayHurry, { code, reason } = {}) {
     this.#unwait()

@@ -29,9 +29,9 @@ export { BusyError, ConnectionError, isGatecastError, QueueError, RateLimitError
  * @typedef {import('./loss.js').LostConnection} LostConnection
  * @typedef {import('./message.js').EventMap} EventMap
  * @typedef {import('./presence.js').Presence} Presence
- * @typedef {import('./presence.js').User} Person who is in a channel, or types there
  * @typedef {import('./requests.js').Frame} Frame
  * @typedef {import('./requests.js').Welcome} Welcome
+ * @typedef {import('./roster.js').Person} Person who is in a channel, or types there
  * @typedef {import('./subscription.js').Gap} Gap
  * @typedef {import('./subscription.js').SubscriptionChange} SubscriptionChange
  * @typedef {import('./subscription.js').SubscriptionStatus} SubscriptionStatus

@@ -9,9 +9,9 @@ const LIST_WITHIN = 30_000 // a new list is asked for at any time until then: al
 const PAGE_SPREAD = 5 // and a page within so much for each who is there, so that a crowd asks for 200 a second
 
 /**
- * @typedef {Readonly<import('./roster.js').User>} User
+ * @typedef {import('./requests.js').Frame} Frame
  * @typedef {import('./roster.js').List} List
- * @typedef {{type: string, [field: string]: any}} Frame
+ * @typedef {import('./roster.js').Person} Person
  */
 
 /** The presence of one channel. */
@@ -29,7 +29,7 @@ export class Presence {
   #timer
   /** @type {Frame[] | undefined} what came since a list was asked for, no longer than a request may take; undefined where none was */
   #since
-  /** @type {readonly User[]} */
+  /** @type {readonly Person[]} */
   #users = Object.freeze([])
   #isSorted = true // #users is what the roster says
 
@@ -188,7 +188,7 @@ export class Presence {
 
 /**
  * @param {Map<string, string>} names by user ID
- * @returns {User[]}
+ * @returns {Person[]}
  */
 function sorted(names) {
   return [...names]
@@ -197,8 +197,8 @@ function sorted(names) {
 }
 
 /**
- * @param {readonly User[]} a
- * @param {readonly User[]} b
+ * @param {readonly Person[]} a
+ * @param {readonly Person[]} b
  */
 function isSame(a, b) {
   return a.length === b.length && a.every(({ userId, username }, i) => userId === b[i].userId && username === b[i].username)

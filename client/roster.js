@@ -2,8 +2,9 @@
 // docs/protocol.md says under "Who is there" what is promised.
 
 /**
- * @typedef {{userId: string, username: string}} User
- * @typedef {{count: number, users: User[], next?: string}} List
+ * @typedef {import('./requests.js').Frame} Frame
+ * @typedef {Readonly<{userId: string, username: string}>} Person who is in a channel, or types there
+ * @typedef {{count: number, users: Person[], next?: string}} List
  */
 
 export class Roster {
@@ -54,7 +55,7 @@ export class Roster {
    * without an id, which is a summary or the list of all. A reply is for begin
    * and add.
    *
-   * @param {{type: string, [field: string]: any}} frame
+   * @param {Frame} frame
    */
   take(frame) {
     if (frame.id !== undefined) return
@@ -79,7 +80,7 @@ export class Roster {
     this.count = count
   }
 
-  /** @param {User} user */
+  /** @param {Person} user */
   #put({ userId, username }) {
     if (this.users.size < this.#limit) this.users.set(userId, username)
   }

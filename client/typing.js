@@ -7,8 +7,8 @@ const EXPIRES = 6_000 // without a word from someone, after which they are taken
 const MOST = 50 // users who are listed; a crowd of typists says no more than that
 
 /**
- * @typedef {Readonly<{userId: string, username: string}>} Typist
- * @typedef {import('./requests.js').Frame & Typist & {isTyping: boolean}} TypingFrame
+ * @typedef {import('./roster.js').Person} Person
+ * @typedef {import('./requests.js').Frame & Person & {isTyping: boolean}} TypingFrame
  */
 
 /** The typing of one channel. */
@@ -25,9 +25,9 @@ export class Typing {
   #own = '' // user ID
 
   // Others, by user ID, in the order in which they began.
-  /** @type {Map<string, {typist: Typist, expiry: Timer}>} */
+  /** @type {Map<string, {typist: Person, expiry: Timer}>} */
   #heard = new Map()
-  /** @type {readonly Typist[] | undefined} made when it is read */
+  /** @type {readonly Person[] | undefined} made when it is read */
   #users
 
   /**
