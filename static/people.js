@@ -56,8 +56,15 @@ export class People {
   /** Notes who has gone since it was last called. */
   #follow(users) {
     const here = new Map(users.map((user) => [user.userId, user]))
-    for (const [id, user] of this.#here) if (!here.has(id)) this.#left.set(id, { ...user, at: Date.now() })
+    for (const [id, user] of this.#here) if (!here.has(id)) this.#note(id, user)
+    for (const id of here.keys()) this.#left.delete(id)
     this.#here = here
+  }
+
+  /** Only the last ones to leave are ever listed. */
+  #note(id, user) {
+    this.#left.set(id, { ...user, at: Date.now() })
+    if (this.#left.size > AWAY) this.#left.delete(this.#left.keys().next().value)
   }
 
   #known({ userId, username }) {

@@ -90,6 +90,8 @@ export class Rooms extends Emitter {
   leave(name) {
     this.#leave.get(name)?.()
     this.#leave.delete(name)
+    delete this.#read[name]
+    rememberAll(this.#memory.read, this.#read)
     this.#remember()
   }
 
