@@ -16,6 +16,7 @@ import (
 type page struct {
 	Messages []frame
 	More     bool
+	Epoch    string
 }
 
 func (s *server) page(token, path string) page {
@@ -53,6 +54,7 @@ func TestPaging(t *testing.T) {
 	for range messages {
 		alice.until("ack")
 	}
+	epoch := alice.ask(`{"type":"subscribe","id":"where","channel":"room:1"}`).str("epoch")
 	for _, row := range []struct {
 		query, seqs string
 		more        bool
@@ -77,12 +79,12 @@ func TestPaging(t *testing.T) {
 	} {
 		for _, channel := range []string{"room:1", "room%3A1"} {
 			p := s.page(s.token("bob"), "/channels/"+channel+"/messages"+row.query)
-			if p.seqs() != row.seqs || p.More != row.more {
-				t.Errorf("%s%s: %s, more %t, want %s, %t", channel, row.query, p.seqs(), p.More, row.seqs, row.more)
+			if p.seqs() != row.seqs || p.More != row.more || p.Epoch != epoch {
+				t.Errorf("%s%s: %s, more %t, want %s, %t; of epoch %q, which is %q", channel, row.query, p.seqs(), p.More, row.seqs, row.more, p.Epoch, epoch)
 			}
 		}
 	}
-	if p := s.page(s.token("bob"), "/channels/room:unused/messages"); p.seqs() != "none" || p.More || p.Messages == nil {
+	if p := s.page(s.token("bob"), "/channels/room:unused/messages"); p.seqs() != "none" || p.More || p.Messages == nil || p.Epoch != "" {
 		t.Errorf("a channel that nobody has used: %v", p)
 	}
 }

@@ -112,7 +112,7 @@ func TestChannelRemembers(t *testing.T) {
 		{`,"after":251`, "none", false},
 	} {
 		f := bob.ask(`{"type":"history","id":3,"channel":"room:1"` + row.fields + `}`)
-		if got := seqs(t, f.list(t)); got != row.seqs || f["more"] != row.more || f.str("channel") != "room:1" {
+		if got := seqs(t, f.list(t)); got != row.seqs || f["more"] != row.more || f.str("channel") != "room:1" || f.str("epoch") != epoch {
 			t.Errorf("history%s: %s %.100v", row.fields, got, f)
 		}
 	}

@@ -56,8 +56,6 @@ export class Channel extends Emitter {
   #link
   #subscription
   #outbox
-  /** @type {string | undefined} of the numbers of the channel, as far as known */
-  #epoch
 
   /**
    * @param {string} name
@@ -213,8 +211,8 @@ export class Channel extends Emitter {
    * @returns {Promise<{messages: Message<E>[], more: boolean}>}
    */
   async history(options = {}) {
-    const { messages, more } = await this.#link.lane.run(() => this.#link.request('history', { channel: this.name, ...options }))
-    return { messages: messages.map((/** @type {Frame} */ frame) => this.#messageOf(frame)), more }
+    const { epoch, messages, more } = await this.#link.lane.run(() => this.#link.request('history', { channel: this.name, ...options }))
+    return { messages: messages.map((/** @type {Frame} */ frame) => this.#messageOf(frame, epoch)), more }
   }
 
   /**
@@ -298,7 +296,7 @@ export class Channel extends Emitter {
 
   /** @param {Frame} frame */
   #deliver(frame) {
-    const message = this.#messageOf(frame)
+    const message = this.#messageOf(frame, this.#subscription.at?.epoch)
     const { stay } = this.#subscription
     if (message.isOwn) this.#outbox.found(message)
     this.typing.forget(message.userId)
@@ -318,11 +316,11 @@ export class Channel extends Emitter {
 
   /**
    * @param {Frame} frame
+   * @param {string | undefined} epoch of its number
    * @returns {Message<any>}
    */
-  #messageOf(frame) {
-    this.#epoch = this.#subscription.at?.epoch ?? this.#epoch
-    return messageOf({ channel: this.name, ...frame }, this.#epoch, this.#link.user()?.userId)
+  #messageOf(frame, epoch) {
+    return messageOf({ channel: this.name, ...frame }, epoch, this.#link.user()?.userId)
   }
 
   /**

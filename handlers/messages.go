@@ -22,6 +22,9 @@ func messages(hub *ws.Hub) fiber.Handler {
 			return inQuery(err)
 		}
 		body := ws.AppendMessages([]byte(`{"messages":`), page.Messages)
+		if page.Epoch != "" {
+			body = fmt.Appendf(body, `,"epoch":%q`, page.Epoch) // letters and digits
+		}
 		return sendJSON(c, fmt.Appendf(body, `,"more":%t}`, page.More))
 	}
 }

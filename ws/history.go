@@ -86,7 +86,7 @@ func handleHistory(ctx context.Context, s *Session, f Frame) error {
 	if err != nil {
 		return err
 	}
-	b := openFrame(historyFrame{Type: TypeHistory, ID: f.ID, Channel: q.Channel, More: page.More}, sizeOf(page.Messages)+1)
+	b := openFrame(historyFrame{Type: TypeHistory, ID: f.ID, Channel: q.Channel, Epoch: page.Epoch, More: page.More}, sizeOf(page.Messages)+1)
 	s.push(seal(wire.OpText, append(appendMessageList(b, page.Messages), '}')))
 	return nil
 }

@@ -121,6 +121,7 @@ type historyFrame struct {
 	Type    string          `json:"type"`
 	ID      json.RawMessage `json:"id,omitempty"`
 	Channel string          `json:"channel"`
+	Epoch   string          `json:"epoch,omitempty"` // of the messages' numbers
 	More    bool            `json:"more"`
 }
 

@@ -379,7 +379,7 @@ test('a message has the same id wherever it comes from', async () => {
   says(message(11, { key: 'of another' }))
   const { id: key } = await Promise.all([room.publish('mine', { id: 'k1' }), says({ type: 'ack', id: FakeSocket.last.asked('publish').id, seq: 12 })]).then(([receipt]) => receipt)
   const page = room.history({ limit: 2 })
-  says({ type: 'history', id: FakeSocket.last.asked('history').id, more: true, messages: [message(11, { key: 'of another' }), message(12, { userId: 'A', key })] })
+  says({ type: 'history', id: FakeSocket.last.asked('history').id, epoch: 'one', more: true, messages: [message(11, { key: 'of another' }), message(12, { userId: 'A', key })] })
   const { messages: list, more } = await page
   assert.deepEqual(list.map(({ id, isOwn, state, epoch, seq }) => [id, isOwn, state, epoch, seq]), ids)
   assert.deepEqual([ids, more], [[['one:11', false, 'sent', 'one', 11], ['k1', true, 'sent', 'one', 12]], true])
@@ -393,7 +393,7 @@ test('messages of all kinds look alike', async () => {
   says(message(12, { event: 'price', data: { at: 1 } }))
   says({ type: 'removed', seq: 13 })
   const page = room.history()
-  says({ type: 'history', id: FakeSocket.last.asked('history').id, more: false, messages: [message(14, { data: 'AQID', encoding: 'base64' })] })
+  says({ type: 'history', id: FakeSocket.last.asked('history').id, epoch: 'one', more: false, messages: [message(14, { data: 'AQID', encoding: 'base64' })] })
   assert.deepEqual((await page).messages[0].data, new Uint8Array([1, 2, 3]))
   assert.deepEqual(all, [
     { event: 'chat', data: 'Xin chào', userId: 'B' },

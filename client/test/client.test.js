@@ -72,6 +72,20 @@ test('comes back after a restart', async (t) => {
   assert.equal((await alice.request('chat', { message: 'again' })).type, 'ack')
 })
 
+test('a message has one id, read before one joins or told afterwards', async (t) => {
+  const server = await startServer(t)
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map(async (name) => clientOf(t, server, await server.token(name).then((token) => () => token))))
+  await Promise.all([alice.connect(), bob.connect()])
+  await alice.channel('room:1').send('Xin chào')
+  const room = bob.channel('room:1')
+  const told = []
+  room.on('message', ({ id, epoch }) => told.push({ id, epoch }))
+  const { messages } = await room.history()
+  await room.subscribe({ last: 1 })
+  assert.deepEqual(messages.map(({ id, epoch }) => ({ id, epoch })), told)
+  assert.ok(told[0].epoch)
+})
+
 // T6, R7
 test('outlives its token, and ends with its session', async (t) => {
   const server = await startServer(t, '--auth.access-ttl=3s', '--socket.expiry-notice=2s')
