@@ -222,8 +222,8 @@ export class Connection extends Emitter {
   }
 
   /** The network is there again, or someone looks at the page: timers may have stood still meanwhile. */
-  #woken = () => {
-    if (globalThis.document?.visibilityState === 'hidden') return
+  #woken = (/** @type {Event} */ { type }) => {
+    if (type === 'visibilitychange' && globalThis.document?.visibilityState === 'hidden') return
     if (this.status === 'connected') this.#probe()
     else if (globalThis.navigator?.onLine !== false) this.#hurry()
   }
@@ -353,7 +353,7 @@ function discard(socket) {
  * What tells that trying again is worth it, where the platform knows.
  *
  * @param {'addEventListener' | 'removeEventListener'} how
- * @param {() => void} fn
+ * @param {(event: Event) => void} fn
  */
 function watchWorld(how, fn) {
   for (const event of ['online', 'offline']) globalThis[how]?.(event, fn)

@@ -120,7 +120,7 @@ async function waiting(options) {
 
 for (const event of ['online', 'show']) {
   test(`${event} ends the waiting within 500 ms, by chance`, async (t) => {
-    const { [event]: happens, show } = world(t)
+    const { [event]: happens } = world(t)
     const client = await waiting()
     mock.method(Math, 'random', () => 0.5)
     let wait
@@ -132,14 +132,22 @@ for (const event of ['online', 'show']) {
     assert.equal(attempts(), 5)
     await pass(1)
     assert.equal(attempts(), 6)
-    FakeSocket.last.lost()
-    show('hidden')
-    if (event === 'online') happens()
-    await pass(500)
-    assert.equal(attempts(), 6, 'nobody looks')
     client.disconnect()
   })
 }
+
+test('a tab that nobody looks at is in a hurry once it is online, and not for being hidden', async (t) => {
+  const { online, show } = world(t)
+  const client = await waiting()
+  mock.method(Math, 'random', () => 0.5)
+  show('hidden')
+  await pass(500)
+  assert.equal(attempts(), 5)
+  online()
+  await pass(250)
+  assert.equal(attempts(), 6)
+  client.disconnect()
+})
 
 test('who waits less than that is not put off', async (t) => {
   const { online } = world(t)
