@@ -19,6 +19,7 @@ import { UnauthorizedError } from './errors.js'
  * @property {number} [code] with which the server closed the connection
  * @property {string} [reason] for logs, not for people
  * @property {number} [retryInMs] until it is tried again
+ * @property {boolean} [mayHurry] with retryInMs: whether connect() tries again at once, or the server has asked to wait
  */
 
 // In ms.
@@ -257,7 +258,7 @@ export class Connection extends Emitter {
     this.#unwait()
     this.#waiting = { mayHurry, until: performance.now() + retryInMs }
     this.#timers.retry = setTimeout(() => this.#open('reconnecting'), Math.min(retryInMs, TIMER_MAX))
-    this.#become('reconnecting', { code: code || undefined, reason, retryInMs })
+    this.#become('reconnecting', { code: code || undefined, reason, retryInMs, mayHurry })
   }
 
   #unwait() {

@@ -10,6 +10,7 @@ const OVER_LIMIT = 4429 // close code of the protocol
 export class Banner {
   #client
   #triesAt = 0 // by performance.now(), in ms
+  #mayHurry = false // or the server has asked to wait
   #wasLost = false
   #wasTooMuch = false // the server has closed the connection for that
   #isBack = false
@@ -35,7 +36,7 @@ export class Banner {
     byId('status').hidden = false
     byId('status').dataset.status = byId('banner').dataset.status = status
     byId('status-text').textContent = say(`status.${status}`)
-    byId('try-now').hidden = !this.#isWaiting
+    byId('try-now').hidden = !this.#isWaiting || !this.#mayHurry
     writeCounting(byId('banner-text'), (n) => this.#words(n), this.#secondsLeft)
   }
 
@@ -48,8 +49,9 @@ export class Banner {
     return status === 'connecting' ? say('banner.connecting') : ''
   }
 
-  #turn({ current, code, retryInMs }) {
+  #turn({ current, code, retryInMs, mayHurry = false }) {
     this.#wasTooMuch = code === OVER_LIMIT
+    this.#mayHurry = mayHurry
     if (retryInMs !== undefined) this.#triesAt = performance.now() + retryInMs
     if (current === 'reconnecting') this.#wasLost = true
     if (current === 'connected' && this.#wasLost) this.#welcomeBack()

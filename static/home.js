@@ -81,8 +81,9 @@ export class Home {
     this.#rooms = new Rooms(client, this.#session, scope)
     this.#channels = new Channels(this.#rooms, scope, (name) => this.#show(name))
     this.#sessions = new SessionsDialog(this.#session, scope)
-    scope.add(this.#rooms.on('trouble', (error) => this.#refused(error)))
+    scope.add(this.#rooms.on('trouble', (error) => this.#notice.tell(error)))
     this.#open(this.#asked)
+    scope.add(this.#rooms.on('change', () => this.#rooms.has(this.#room.name) || this.#show(LOBBY)))
     new Tabs(byId('tabs'), scope, (panel) => this.#turnTo(panel))
     this.#listen()
     this.#rooms.list()
@@ -92,10 +93,7 @@ export class Home {
   #listen() {
     const scope = this.#scope
     scope.listen(byId('log-out'), 'click', () => this.#logOut())
-    scope.listen(byId('leave-room'), 'click', () => {
-      this.#rooms.leave(this.#room.name)
-      this.#show(LOBBY)
-    })
+    scope.listen(byId('leave-room'), 'click', () => this.#rooms.leave(this.#room.name))
     scope.listen(window, 'hashchange', () => this.#open(this.#asked))
     scope.listen(document, 'visibilitychange', () => this.#watch())
     scope.listen(window, 'focus', () => this.#rooms.list())
@@ -109,11 +107,6 @@ export class Home {
   get #asked() {
     const name = location.hash.slice(1)
     return isOpenable(name) ? name : LOBBY
-  }
-
-  #refused(error) {
-    if (!this.#rooms.has(this.#room.name)) this.#show(LOBBY)
-    this.#notice.tell(error)
   }
 
   /** Opens a channel, and lets the browser's back button come back to this one. */

@@ -39,9 +39,12 @@ export class Rooms extends Emitter {
     this.#memory = { joined: `joined:${userId}`, read: `read:${userId}` }
     this.#read = recallAll(this.#memory.read, {})
     scope.add(client.on('subscribed', ({ channel, epoch, seq }) => this.#reach(channel, { epoch, seq })))
-    scope.listen(window, 'storage', ({ key }) => key === this.#memory.read && this.#readElsewhere())
+    scope.listen(window, 'storage', ({ key }) => {
+      if (key === this.#memory.read) this.#readElsewhere()
+      if (key === this.#memory.joined) this.#joinedElsewhere()
+    })
     scope.add(() => this.#leave.forEach((leave) => leave()))
-    for (const name of new Set([LOBBY, ...recallAll(this.#memory.joined, []).filter(isOpenable)])) this.#enter(name)
+    this.#remembered.forEach((name) => this.#enter(name))
   }
 
   /** Names of channels that one is in, the lobby first. */
@@ -88,8 +91,7 @@ export class Rooms extends Emitter {
   }
 
   leave(name) {
-    this.#leave.get(name)?.()
-    this.#leave.delete(name)
+    this.#exit(name)
     delete this.#read[name]
     rememberAll(this.#memory.read, this.#read)
     this.#remember()
@@ -132,6 +134,11 @@ export class Rooms extends Emitter {
     })
   }
 
+  #exit(name) {
+    this.#leave.get(name)?.()
+    this.#leave.delete(name)
+  }
+
   /** Who is not let in is not in. */
   #refused(name, error) {
     if (name !== LOBBY) this.leave(name)
@@ -160,6 +167,19 @@ export class Rooms extends Emitter {
   #readElsewhere() {
     this.#read = recallAll(this.#memory.read, {})
     this.emit('change', undefined)
+  }
+
+  /** It has joined or left channels. */
+  #joinedElsewhere() {
+    const names = this.#remembered
+    for (const name of names) if (!this.has(name)) this.#enter(name)
+    for (const name of this.joined) if (!names.has(name)) this.#exit(name)
+    this.emit('change', undefined)
+  }
+
+  /** @returns {Set<string>} */
+  get #remembered() {
+    return new Set([LOBBY, ...recallAll(this.#memory.joined, []).filter(isOpenable)])
   }
 
   #remember() {

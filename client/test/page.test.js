@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { channel, connected, enter, launch, logOut, lost, online, openRoom, openWindow, said, sayOn, skip, speaker, stored } from './browser.js'
+import { channel, connected, enter, launch, logOut, lost, online, openRoom, openTab, openWindow, said, sayOn, skip, speaker, stored } from './browser.js'
 import { startServer } from './server.js'
 import { chatPage, missing } from './tutorials.js'
 
@@ -292,6 +292,22 @@ test('what is written offline is sent once, and a tab in the background counts w
   assert.equal(await alice.title(), '#lobby · Gatecast')
   const offline = /net::ERR_INTERNET_DISCONNECTED|WebSocket connection/ // the browser's word on it
   assert.deepEqual(alice.troubles.filter((trouble) => !offline.test(trouble)), [])
+})
+
+test('two tabs of one user are in the same rooms', { skip }, async (t) => {
+  const server = await startServer(t)
+  const one = await openWindow(await launch(t), server.origin)
+  await enter(one, 'alice')
+  await connected(one)
+  const two = await openTab(one.context(), server.origin)
+  await connected(two)
+  await openRoom(one, 'garden')
+  await channel(two, 'garden').click()
+  await sayOn(two, 'in the garden')
+  await one.getByText('in the garden', { exact: true }).waitFor()
+  await one.getByRole('button', { name: 'Leave room' }).click()
+  for (const page of [one, two]) await page.waitForFunction(() => location.hash === '#lobby' && document.title === '#lobby · Gatecast')
+  assert.deepEqual([...one.troubles, ...two.troubles], [])
 })
 
 test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {

@@ -60,6 +60,23 @@ for (const [code, first] of [[1006, 500], [1012, 500], [1013, 8000], [4408, 8000
   })
 }
 
+test('what asks for a slow return says that connect() does not hurry it', async () => {
+  const told = []
+  client.on('status', ({ retryInMs, mayHurry }) => retryInMs && told.push(mayHurry))
+  await connect(client)
+  FakeSocket.last.lost(4429)
+  client.connect()
+  await settle()
+  assert.equal(FakeSocket.all.length, 1)
+  mock.timers.tick(8_000)
+  await settle()
+  FakeSocket.last.lost(1006)
+  client.connect()
+  await settle()
+  assert.equal(FakeSocket.all.length, 3)
+  assert.deepEqual(told, [false, true])
+})
+
 test('the back-off grows, and starts anew after a connection that lasted', async () => {
   const waits = []
   client.on('status', ({ retryInMs }) => retryInMs && waits.push(retryInMs))
