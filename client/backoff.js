@@ -31,9 +31,11 @@ export function backoff(attempt, random = Math.random) {
 /** Counts attempts, and makes of a close code what to do. */
 export class Backoff {
   #attempt = 0
+  #mayRenew = true // at once
 
   reset() {
     this.#attempt = 0
+    this.#mayRenew = true
   }
 
   /**
@@ -51,12 +53,17 @@ export class Backoff {
   }
 
   /**
-   * The next wait, in ms.
+   * The next wait, in ms. A new token is tried at once, but where they come to their
+   * end as soon as they are let in.
    *
-   * @param {boolean} isSlow
+   * @param {ReturnType<typeof Backoff.meaning>} meaning
    */
-  next(isSlow) {
-    if (isSlow) this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT)
+  next(meaning) {
+    if (meaning === 'renew' && this.#mayRenew) {
+      this.#mayRenew = false
+      return 0
+    }
+    if (meaning === 'slow') this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT)
     return backoff(this.#attempt++)
   }
 }

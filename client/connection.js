@@ -60,7 +60,7 @@ export class Connection extends Emitter {
   #isProbing = false // it has asked whether anyone is there
   /** @type {string | undefined} that the connection came in with */
   #token
-  /** @type {string | undefined} the last one that was refused, until a connection lasts */
+  /** @type {string | undefined} the last one that was refused, until another is let in */
   #refused
   /** @type {{mayHurry: boolean, until: number} | undefined} while it waits to try again */
   #waiting
@@ -176,10 +176,8 @@ export class Connection extends Emitter {
   #welcomed(frame) {
     this.welcome = frame
     clearTimeout(this.#timers.open)
-    this.#timers.stable = setTimeout(() => {
-      this.#backoff.reset()
-      this.#refused = undefined
-    }, STABLE_AFTER)
+    this.#refused = undefined
+    this.#timers.stable = setTimeout(() => this.#backoff.reset(), STABLE_AFTER)
     this.#become('connected')
   }
 
@@ -244,9 +242,8 @@ export class Connection extends Emitter {
     const isRefusedAgain = meaning === 'renew' && this.#refused !== undefined
     if (meaning === 'stop' || isRefusedAgain) return this.#fail(cause.code, cause.reason)
     this.#drop(CLOSE_NORMAL)
-    if (meaning === 'renew') this.#refused = this.#token // a new one is tried at once, and then no other
-    const wait = meaning === 'renew' ? 0 : this.#backoff.next(meaning === 'slow')
-    this.#wait(wait + (cause.retryAfterMs ?? 0), cause.retryAfterMs === undefined && meaning !== 'slow', cause)
+    if (meaning === 'renew') this.#refused = this.#token // another one is tried, and then no more
+    this.#wait(this.#backoff.next(meaning) + (cause.retryAfterMs ?? 0), cause.retryAfterMs === undefined && meaning !== 'slow', cause)
   }
 
   /**

@@ -144,7 +144,6 @@ test('after 4401 it comes back at once with what getToken gives anew, and once o
   await connect(client)
   await refuse()
   assert.deepEqual([FakeSocket.all.length, client.status], [2, 'reconnecting'])
-  FakeSocket.last.welcomes()
   await refuse()
   mock.timers.tick(60_000)
   await settle()
@@ -186,9 +185,25 @@ test('after 4401 a getter that fails is asked again with back-off, and 4401 is t
   assert.deepEqual([FakeSocket.all.length, client.status], [1, 'reconnecting'])
   mock.timers.tick(500)
   await settle()
-  FakeSocket.last.welcomes()
   await refuse()
   assert.deepEqual([FakeSocket.all.length, client.status], [2, 'failed'])
+})
+
+test('a token that was let in and ends soon is followed by others, with back-off', async () => {
+  const client = make({ getToken: giving('1', '2', '3', '4', '4') })
+  await connect(client)
+  const waits = []
+  client.on('status', ({ retryInMs }) => retryInMs !== undefined && waits.push(retryInMs))
+  for (let n = 2; n <= 4; n++) {
+    await refuse()
+    await pass(waits.at(-1))
+    assert.equal(FakeSocket.all.length, n)
+    FakeSocket.last.welcomes()
+  }
+  assert.deepEqual(waits, [0, 500, 1_000])
+  await refuse()
+  await pass(2_000)
+  assert.equal(client.status, 'failed', 'there was no other token')
 })
 
 test('a connection that lasted may end with 4401 again', async () => {

@@ -39,6 +39,15 @@ class Talker {
     this.room = this.client.channel(room)
     this.room.on('message', (message) => this.heard.push(message))
     this.room.on('gap', (gap) => this.gaps.push(gap))
+    this.end = this.#failure()
+    this.end.catch(() => {}) // whoever waits is told
+  }
+
+  /** Rejects when the client has given up. */
+  #failure() {
+    return new Promise((_, reject) =>
+      this.client.on('status', ({ current, code, reason }) => current === 'failed' && reject(new Error(`${this.name} has failed: ${code} ${reason}`))),
+    )
   }
 
   async enter() {
@@ -79,7 +88,7 @@ function shuffled(list, random) {
 /** Waits until everyone has heard everything, and looks at what that was. */
 async function sameForAll({ talkers }) {
   const count = talkers.length * EACH
-  await Promise.all(talkers.flatMap(({ receipts }) => receipts))
+  await Promise.race([Promise.all(talkers.flatMap(({ receipts }) => receipts)), ...talkers.map(({ end }) => end)])
   const deadline = performance.now() + PATIENCE
   while (talkers.some(({ heard }) => heard.length < count) && performance.now() < deadline) await pause(10)
 
