@@ -30,6 +30,8 @@ export async function startServer(t, ...flags) {
 
 class Server {
   port = 0
+  /** The signing up that is under way. */
+  #grant = Promise.resolve()
 
   constructor(dir, flags) {
     this.dir = dir
@@ -73,10 +75,16 @@ class Server {
     return (await this.grant(username)).access_token
   }
 
-  /** Signs a new user up and answers what a login gives. */
-  async grant(username) {
-    await this.post('/register', { username, password: PASSWORD })
-    return this.post('/login', { username, password: PASSWORD })
+  /**
+   * Signs a new user up and answers what a login gives. One at a time: passwords are
+   * hard to hash, and the server turns away who would wait for too long.
+   */
+  grant(username) {
+    const before = this.#grant.catch(() => {}) // whoever asked was told
+    return (this.#grant = before.then(async () => {
+      await this.post('/register', { username, password: PASSWORD })
+      return this.post('/login', { username, password: PASSWORD })
+    }))
   }
 
   async post(path, body) {
