@@ -88,7 +88,7 @@ test('a message has one id, read before one joins or told afterwards', async (t)
 
 // T6, R7
 test('outlives its token, and ends with its session', async (t) => {
-  const server = await startServer(t, '--auth.access-ttl=3s', '--socket.expiry-notice=2s')
+  const server = await startServer(t, '--auth.access-ttl=21s', '--socket.expiry-notice=20s')
   let grant = await server.grant('alice')
   const refresh = () => server.post('/refresh', { refresh_token: grant.refresh_token })
   const alice = clientOf(t, server, async () => {
