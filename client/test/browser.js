@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core'
 import WebSocket from 'ws'
 
 import { createClient } from '../gatecast.js'
+import { first } from './server.js'
 
 function findChromium() {
   for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
@@ -61,6 +62,19 @@ export async function speaker(t, server, username, channel = 'lobby') {
   await client.connect()
   const say = (...messages) => Promise.all(messages.map((message) => client.request('chat', { message, channel })))
   return { token, client, say }
+}
+
+/** Someone without a page who is in a channel, and can tell when others are: ask for one at a time. */
+export async function usher(t, server, channel) {
+  const { client } = await speaker(t, server, 'usher')
+  const seen = new Set()
+  let tell = () => {}
+  client.on('user_joined', (frame) => frame.channel === channel && tell(seen.add(frame.username)))
+  await client.request('subscribe', { channel })
+  const joined = async (name) => {
+    while (!seen.has(name)) await first((fn) => (tell = fn))
+  }
+  return { client, joined }
 }
 
 export const numbered = (name, from, to) => Array.from({ length: to - from + 1 }, (_, i) => `${name} ${from + i}`)

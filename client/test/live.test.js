@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { enter, launch, openWindow, skip, speaker } from './browser.js'
-import { first, startServer } from './server.js'
+import { enter, launch, openWindow, skip, usher } from './browser.js'
+import { startServer } from './server.js'
 
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url))
 
@@ -27,19 +27,6 @@ async function watch(browser, server, username, options) {
   await enter(page, username)
   await turnTo(page, 'Live')
   return page
-}
-
-/** Someone without a page who is in a channel, and can tell when others are. */
-async function usher(t, server, channel) {
-  const { client } = await speaker(t, server, 'usher')
-  const seen = new Set()
-  let tell = () => {}
-  client.on('user_joined', (frame) => frame.channel === channel && tell(seen.add(frame.username)))
-  await client.request('subscribe', { channel })
-  const joined = async (name) => {
-    while (!seen.has(name)) await first((fn) => (tell = fn))
-  }
-  return { client, joined }
 }
 
 const turnTo = (page, tab) => page.getByRole('tab', { name: tab }).click()

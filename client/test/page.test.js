@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { channel, connected, enter, launch, logOut, lost, online, openRoom, openTab, openWindow, said, sayOn, skip, speaker, stored } from './browser.js'
+import { channel, connected, enter, launch, logOut, lost, online, openRoom, openTab, openWindow, said, sayOn, skip, speaker, stored, usher } from './browser.js'
 import { startServer } from './server.js'
 import { chatPage, missing } from './tutorials.js'
 
@@ -194,7 +194,8 @@ test('messages that the page cannot show hide none that it can', { skip }, async
 })
 
 test('errors and limits are told in words, and nothing typed is lost', { skip }, async (t) => {
-  const server = await startServer(t, '--limits.messages.rate=0.4', '--limits.messages.burst=8')
+  // A notice stays for a second at least, and by then a token is there, whatever was told of typing since.
+  const server = await startServer(t, '--limits.messages.rate=1', '--limits.messages.burst=8')
   const browser = await launch(t)
   const page = await openWindow(browser, server.origin)
   await server.token('alice')
@@ -213,12 +214,17 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
 
   // Too much at once: how long to wait is counted down, and then it can be sent again.
   const failed = page.locator('#messages .failed')
+  const told = page.waitForFunction(() => {
+    const notice = document.getElementById('notice')
+    return notice.childElementCount > 0 && { words: notice.textContent, live: notice.querySelector('.seconds').ariaLive }
+  })
   let sent = 0
   while ((await failed.count()) === 0) await sayOn(page, `message ${++sent}`)
   await failed.first().getByText('not sent').waitFor()
-  const notice = page.getByText(/^Too fast\. Try again in \d s\.$/).first()
-  await notice.waitFor()
-  assert.equal(await page.locator('#notice .seconds').getAttribute('aria-live'), 'off')
+  const { words, live } = await (await told).jsonValue()
+  assert.match(words, /^Too fast\. Try again in \d s\.$/)
+  assert.equal(live, 'off')
+  await page.locator('#messages .pending').first().waitFor({ state: 'detached' }) // all are answered
   await page.locator('#notice:empty').waitFor({ state: 'attached' }) // it goes by itself
   const again = await failed.first().locator('.text').textContent()
   await failed.first().getByRole('button', { name: 'Send again' }).click()
@@ -320,10 +326,12 @@ test("the first tutorial's chat page", { skip: skip || missing }, async (t) => {
   const origin = `http://localhost:${pages.address().port}`
   const server = await startServer(t, '--auth.allow-query-token', `--http.origins=${origin}`)
   const browser = await launch(t)
+  const { joined } = await usher(t, server, 'lobby')
   const [alice, bob] = await Promise.all(
     ['alice', 'bob'].map(async (name) => openWindow(browser, `${origin}/?access_token=${await server.token(name)}`)),
   )
   await Promise.all([alice, bob].map((page) => page.getByText('✅ Đã kết nối').waitFor()))
+  for (const name of ['alice', 'bob']) await joined(name) // which is after that
   await bob.locator('#messageInput').fill('Xin chào')
   await bob.getByRole('button', { name: 'Gửi' }).click()
   await alice.getByText('bob: Xin chào').waitFor()
