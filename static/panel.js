@@ -78,6 +78,7 @@ export class Panel {
     if (this.#isClosed || error.code === 'disconnected') return // nobody is to be told, or the page tells
     this.#refused = error
     this.#refusal.hidden = false
+    this.#silent.hidden = true // it may have taken its time
     this.draw()
   }
 }
