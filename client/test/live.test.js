@@ -69,7 +69,7 @@ test('prices, sensors and one’s own notifications come in', { skip }, async (t
 
   await panel(alice, 'Notifications').getByText('Welcome!').waitFor()
   await panel(bob, 'Thông báo').getByText('Chào mừng bạn!').waitFor()
-  assert.equal(await panel(bob, 'Thông báo').getByRole('listitem').count(), 1)
+  assert.equal(await panel(bob, 'Thông báo').getByRole('listitem').filter({ hasText: 'Chào mừng' }).count(), 1) // others may have come since
   assert.match(await panel(bob, 'Bảng giá').getByRole('row', { name: 'GATE' }).textContent(), /\d,\d\d/) // as Vietnamese writes numbers
   assert.ok(await bob.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
 
@@ -137,17 +137,26 @@ test('cursors are shared, by mouse, finger and keyboard, and go', { skip }, asyn
 
 test('a cursor that moves all the time leaves room for the rest of the page', { skip }, async (t) => {
   const server = await startServer(t)
-  const page = await openWindow(await launch(t), server.origin)
-  const sent = []
-  page.on('websocket', (socket) =>
-    socket.on('framesent', ({ payload }) => String(payload).includes('"cursor"') && sent.push(performance.now())),
-  )
+  const page = await openWindow(await launch(t), 'about:blank')
+  await page.addInitScript(() => {
+    window.sent = [] // when, by the page's own clock
+    const { send } = WebSocket.prototype
+    WebSocket.prototype.send = function (frame) {
+      if (String(frame).includes('"cursor"')) window.sent.push(performance.now())
+      return send.call(this, frame)
+    }
+  })
+  await page.goto(server.origin)
   await enter(page, 'alice')
   await turnTo(page, 'Live')
   await board(page).scrollIntoViewIfNeeded()
-  while (sent.length < 40) await point(page, Math.random(), Math.random())
+  let sent = []
+  while (sent.length < 20) {
+    await point(page, Math.random(), Math.random())
+    sent = await page.evaluate('sent')
+  }
   const perSecond = (1000 * (sent.length - 1)) / (sent.at(-1) - sent[0])
-  assert.ok(perSecond < 9, `${sent.map(Math.round)}`) // 8, and what is told late here
+  assert.ok(perSecond < 8.5, `${sent.map(Math.round)}`)
   assert.deepEqual(page.troubles, [])
 })
 
