@@ -18,7 +18,7 @@ const pixelsBelow = (page) =>
   })
 
 test('an image is made to fit, and seen by others; what cannot be one is refused in words', { skip }, async (t) => {
-  const server = await startServer(t, '--limits.message-bytes=20000')
+  const server = await startServer(t, '--limits.message-bytes=20000', '--limits.messages.rate=0')
   const browser = await launch(t)
   const [alice, bob] = [await openWindow(browser, server.origin), await openWindow(browser, server.origin)]
   await enter(alice, 'alice')
