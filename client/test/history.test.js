@@ -160,10 +160,11 @@ test('what comes before the server has answered where it goes on from is shown o
   const bob = await speaker(t, server, 'bob')
   const page = await openWindow(await launch(t), 'about:blank')
   let deaf = false // no subscribe reaches the server
-  let told
+  let told, joined
   const asked = []
   const line = await tap(page, (frame) => {
     if (frame.message === 'three') told?.()
+    if (frame.type === 'subscribed') joined?.()
     if (frame.type !== 'subscribe') return true
     asked.push(frame.since?.seq)
     return !deaf
@@ -179,7 +180,9 @@ test('what comes before the server has answered where it goes on from is shown o
   line.open = new Promise((resolve) => (open = resolve))
   line.cut()
   await bob.say('two')
+  const isIn = new Promise((resolve) => (joined = resolve)) // the server has joined the lobby for it
   open()
+  await isIn
   await connected(page)
   const toldThree = new Promise((resolve) => (told = resolve))
   await bob.say('three')

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { connected, enter, launch, openWindow, skip, speaker } from './browser.js'
 import { Roster } from '../roster.js'
-import { startServer } from './server.js'
+import { first, startServer } from './server.js'
 
 const user = (name) => ({ userId: `ID-${name}`, username: name })
 const users = (...names) => names.map(user)
@@ -81,7 +81,9 @@ test('a channel that grows over detail_max and shrinks again', async (t) => {
 
   // Who comes later goes through the pages.
   client.disconnect()
+  const isIn = first((fn) => client.on('subscribed', fn))
   await client.connect()
+  await isIn
   await until(() => roster.count === 13)
   while (roster.next) roster.add(await client.request('presence', { channel: 'lobby', after: roster.next, limit: 2 }))
   await until(() => roster.isWhole)
