@@ -14,8 +14,11 @@ const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 test('the transcript of log in and connect', async (t) => {
   const server = await startServer(t)
   const script = README.match(/from a terminal:\n\n```sh\n([\s\S]*?)```/)[1].replaceAll('localhost:3000', `localhost:${server.port}`)
-  const running = promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 60_000 })
-  running.child.stdin.end() // as where there is no terminal: wscat ends with its input
+  // Its seconds are enough for people's machines. Here the input of wscat, and wscat with it, ends when the ack is there.
+  const patient = script.replace('sleep 5 |', 'cat |').replace('-w 1', '-w -1')
+  const running = promisify(execFile)('bash', ['-euo', 'pipefail', '-c', patient], { timeout: 60_000 })
+  let told = ''
+  running.child.stdout.on('data', (text) => (told += text).includes('"type":"ack"') && running.child.stdin.end())
   const { stdout } = await running
   const answers = stdout.trim().replaceAll('}{', '}\n{').split('\n').map((text) => JSON.parse(text.replace(/^[<>] /, '')))
   const promised = README.match(/-w 1\n```\n\n```\n([\s\S]*?)```/)[1].trim().split('\n')
