@@ -71,12 +71,14 @@ afterEach(async () => {
 const later = () => new Promise((resolve) => wait(resolve, 1)).then(settle)
 const wait = setTimeout // of the real clock
 
-/** Does something, and lets what follows from it happen. */
-const during = (fn = () => {}) =>
-  act(async () => {
+/** Does something, and lets what follows from it happen; React draws, and leaves, behind the first wait. */
+const during = async (fn = () => {}) => {
+  await act(async () => {
     await fn()
     await later()
   })
+  await act(later)
+}
 
 const newClient = () => createClient({ url: 'ws://test/ws', getToken: () => 'token', WebSocket: Served })
 
