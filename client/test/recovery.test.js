@@ -155,7 +155,7 @@ test('what was said is heard once by all, and in one order, whatever breaks', { 
 
   // They log in, so their tokens are had over the line that breaks.
   const login = (username) => ({ login: { username, password: PASSWORD } })
-  await underFire('tokens that end', { flags: ['--auth.access-ttl=22s', '--socket.expiry-notice=20s'], credentials: login }, async (fire) => {
+  await underFire('tokens that end', { flags: ['--auth.access-ttl=5s', '--socket.expiry-notice=2s'], credentials: login }, async (fire) => {
     let renewed = 0
     fire.talkers.forEach(({ client }) => client.on('refreshed', () => renewed++))
     await storm(fire, DROPS / 4, { upTo: 160 })
