@@ -213,18 +213,20 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await connected(page)
 
   // Too much at once: how long to wait is counted down, and then it can be sent again.
-  const failed = page.locator('#messages .failed')
+  const [failed, pending] = ['failed', 'pending'].map((state) => page.locator(`#messages .${state}`))
   const told = page.waitForFunction(() => {
     const notice = document.getElementById('notice')
     return notice.childElementCount > 0 && { words: notice.textContent, live: notice.querySelector('.seconds').ariaLive }
   })
   let sent = 0
-  while ((await failed.count()) === 0) await sayOn(page, `message ${++sent}`)
+  while ((await failed.count()) === 0) {
+    await sayOn(page, `message ${++sent}`)
+    await pending.first().waitFor({ state: 'detached' }) // it is answered
+  }
   await failed.first().getByText('not sent').waitFor()
   const { words, live } = await (await told).jsonValue()
   assert.match(words, /^Too fast\. Try again in \d s\.$/)
   assert.equal(live, 'off')
-  await page.locator('#messages .pending').first().waitFor({ state: 'detached' }) // all are answered
   await page.locator('#notice:empty').waitFor({ state: 'attached' }) // it goes by itself
   const again = await failed.first().locator('.text').textContent()
   await failed.first().getByRole('button', { name: 'Send again' }).click()
@@ -237,7 +239,7 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await server.stop()
   await lost(page)
   await sayOn(page, 'written while away')
-  await page.locator('#messages .pending', { hasText: 'written while away' }).getByText('waits for the connection').waitFor()
+  await pending.filter({ hasText: 'written while away' }).getByText('waits for the connection').waitFor()
   await page.getByText(/^Connection lost\. Next try in \d+ s\.$/).waitFor()
   await server.start()
   await page.getByRole('button', { name: 'Try now' }).click({ timeout: 2_000 }).catch(() => {}) // unless it has tried by itself
