@@ -118,13 +118,17 @@ export class Home {
   #open(name) {
     if (this.#room?.name === name) return this.#write()
     this.#rooms.join(name)
-    this.#room?.close()
     this.#notice.clear()
-    this.#room = new Room(this.#client, name, this.#rooms.range(name), (error) => this.#notice.tell(error))
-    this.#composer.turnTo(this.#room)
+    this.#enter(name)
     this.#channels.mark(name)
     this.#watch()
     this.#write()
+  }
+
+  #enter(name) {
+    this.#room?.close()
+    this.#room = new Room(this.#client, name, this.#rooms.range(name), (error) => this.#notice.tell(error))
+    this.#composer.turnTo(this.#room)
   }
 
   /** Lets one write at once, but where that would bring a keyboard up over half of the screen. */
@@ -165,12 +169,20 @@ export class Home {
       await this.#session.logOut()
       this.#leave()
     } catch (error) {
-      this.#client.connect().catch(() => {})
+      this.#stay()
       this.#notice.tell(error)
     } finally {
       menu.inert = false
       menu.hidePopover()
     }
+  }
+
+  /** Goes on after a disconnect, which has let down whatever was not in its channel yet. */
+  #stay() {
+    this.#client.connect().catch(() => {})
+    this.#rooms.enterAgain()
+    this.#enter(this.#room.name)
+    if (this.#live) this.#turnTo('live')
   }
 
   #leave(notice) {

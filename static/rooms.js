@@ -97,6 +97,11 @@ export class Rooms extends Emitter {
     this.#remember()
   }
 
+  /** Joins the channels again that a disconnect came before. */
+  enterAgain() {
+    for (const name of this.#leave.keys()) if (this.#client.channel(name).status === 'failed') this.#subscribe(name)
+  }
+
   /** Someone looks at a channel, or with '' at none: what comes there is read. */
   watch(name) {
     this.#watched = name
@@ -127,11 +132,15 @@ export class Rooms extends Emitter {
       if (isOwn) this.#markRead(name) // who writes has read
     })
     this.#known.add(name)
-    room.subscribe().catch((error) => error.code !== 'disconnected' && this.#refused(name, error))
+    this.#subscribe(name)
     this.#leave.set(name, () => {
       undo()
       room.unsubscribe().catch(() => {}) // gone with the connection
     })
+  }
+
+  #subscribe(name) {
+    this.#client.channel(name).subscribe().catch((error) => error.code !== 'disconnected' && this.#refused(name, error))
   }
 
   #exit(name) {

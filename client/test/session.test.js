@@ -244,10 +244,17 @@ test('a tab does not become someone else when another tab logs in as them', { sk
 
 test('who cannot be logged out is told, and stays', { skip }, async (t) => {
   const server = await startServer(t)
-  const page = await openWindow(await launch(t), server.origin)
+  const page = await openWindow(await launch(t), 'about:blank')
+  let isDeaf = true // no subscribe reaches the server: nobody is in a channel yet
+  await page.routeWebSocket(/\/ws\?ticket=/, (socket) => {
+    const line = socket.connectToServer()
+    socket.onMessage((text) => (isDeaf && JSON.parse(text).type === 'subscribe') || line.send(text))
+  })
+  await page.goto(server.origin)
   await enter(page, 'alice')
   await connected(page)
   await page.route('**/logout', (route) => route.abort())
+  isDeaf = false
   await logOut(page)
   await page.getByText('The server cannot be reached. Is it running?').waitFor()
   await connected(page)
