@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { connected, enter, launch, logOut, lost, numbered, openWindow, said, sayOn, skip, speaker, stored } from './browser.js'
-import { startServer } from './server.js'
+import { first, startServer } from './server.js'
 
 const NO_LIMITS = ['--limits.messages.rate=0', '--limits.bytes.rate=0']
 
@@ -180,11 +180,11 @@ test('what comes before the server has answered where it goes on from is shown o
   line.open = new Promise((resolve) => (open = resolve))
   line.cut()
   await bob.say('two')
-  const isIn = new Promise((resolve) => (joined = resolve)) // the server has joined the lobby for it
+  const isIn = first((fn) => (joined = fn)) // the server has joined the lobby for it
   open()
   await isIn
   await connected(page)
-  const toldThree = new Promise((resolve) => (told = resolve))
+  const toldThree = first((fn) => (told = fn))
   await bob.say('three')
   await toldThree
   assert.deepEqual(await said(page), ['one'])
