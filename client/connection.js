@@ -140,7 +140,7 @@ export class Connection extends Emitter {
   #refuse(error) {
     if (error instanceof UnauthorizedError) this.#fail(CLOSE_UNAUTHORIZED, error.message)
     else if (error instanceof RefusalError) this.#closed({ code: CODE_OF.get(error.status), reason: error.message, retryAfterMs: error.retryAfterMs })
-    else this.#closed({ reason: String(error), retryAfterMs: error?.retryAfterMs }) // getToken may have been told to wait
+    else this.#closed({ reason: String(error), retryAfterMs: waitOf(error) })
   }
 
   /** @param {any} socket */
@@ -320,6 +320,18 @@ function parse(text) {
   } catch {
     return undefined
   }
+}
+
+/**
+ * How long getToken was told to wait, where its error says that. What is no number
+ * of ms counts for nothing: a timer that is set with it would fire at once.
+ *
+ * @param {any} error
+ * @returns {number | undefined}
+ */
+function waitOf(error) {
+  const ms = error?.retryAfterMs
+  return typeof ms === 'number' && ms >= 0 ? ms : undefined
 }
 
 /**

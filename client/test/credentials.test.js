@@ -178,6 +178,23 @@ test('a getter that is told to wait is asked again after that, and no sooner', a
   assert.equal(FakeSocket.all.length, 1)
 })
 
+for (const retryAfterMs of [NaN, -60_000, 'soon', null]) {
+  test(`a getter that is told to wait ${retryAfterMs} ms is asked again with back-off`, async () => {
+    let asked = 0
+    const client = make({
+      getToken() {
+        asked++
+        throw Object.assign(new Error('no token'), { retryAfterMs })
+      },
+    })
+    client.connect()
+    await pass(3_400) // 500, 1000, 2000 ms
+    assert.equal(asked, 3)
+    client.connect()
+    assert.equal(asked, 4, 'nobody asked to wait')
+  })
+}
+
 test('after 4401 a getter that fails is asked again with back-off, and 4401 is then final', async () => {
   const client = make({ getToken: giving('old', new Error('no network'), 'new') })
   await connect(client)
