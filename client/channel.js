@@ -250,6 +250,16 @@ export class Channel extends Emitter {
   }
 
   /**
+   * The connection is another user's.
+   *
+   * @param {import('./errors.js').GatecastError} error
+   * @internal
+   */
+  disowned(error) {
+    this.#outbox.failAll(error)
+  }
+
+  /**
    * Whether anything is going on that the client has to know of.
    *
    * @internal

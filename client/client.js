@@ -276,6 +276,16 @@ export class Client extends Emitter {
   }
 
   /**
+   * What one user has written is not sent as another. Who waits to be in a channel
+   * waits on: the server knows who may.
+   *
+   * @param {UnauthorizedError} error
+   */
+  #disown(error) {
+    this.#busy.forEach((channel) => channel.disowned(error))
+  }
+
+  /**
    * A frame that is not as the protocol has it is passed over: no server's mistake
    * ends a program.
    *
@@ -305,8 +315,7 @@ export class Client extends Emitter {
 
   /** @param {Welcome} welcome */
   #welcomed({ userId, username, clientId, limits }) {
-    // What one user has written is not sent as another.
-    if (this.user && this.user.userId !== userId) this.#end(new UnauthorizedError('the token is now of another user'))
+    if (this.user && this.user.userId !== userId) this.#disown(new UnauthorizedError('the token is now of another user'))
     this.user = { userId, username, clientId }
     this.limits = limits
     this.#busy.forEach((channel) => channel.opened())

@@ -272,6 +272,20 @@ test('what one user has written is not sent as another', async () => {
   assert.deepEqual(data(), ['two'])
 })
 
+test('who waits to be in waits on where the connection is of another user', async () => {
+  await connect(client)
+  await client.disconnect()
+  const joined = room.subscribe()
+  const receipt = room.publish('one')
+  client.connect()
+  await settle()
+  FakeSocket.last.welcomes({ userId: 'B', username: 'bob' })
+  await assert.rejects(receipt, { code: 'unauthorized' })
+  admits()
+  await joined
+  assert.equal(room.status, 'subscribed')
+})
+
 test('what is volatile is sent now or never', async () => {
   await room.publish('one', { volatile: true })
   await connect(client)
