@@ -58,7 +58,8 @@ export class ChannelStore extends Emitter {
   /** @type {import('./errors.js').GatecastError | undefined} */
   #error
 
-  // All three are held while a component looks.
+  // Held while a component looks: the last one only while it looks at messages. Who
+  // opens is a member too, so that of the two in the channel the later one leaves first.
   #watch = new Stay(async () => this.#listen(), async () => this.#unlisten())
   #membership
   #opening
@@ -118,14 +119,14 @@ export class ChannelStore extends Emitter {
    *
    * @param {() => void} fn is called after every change
    */
-  open = (fn) => this.#look(this.#opening, fn)
+  open = (fn) => this.#look([this.#opening, this.#membership], fn)
 
   /**
    * Is in the channel, without its messages.
    *
    * @param {() => void} fn
    */
-  join = (fn) => this.#look(this.#membership, fn)
+  join = (fn) => this.#look([this.#membership], fn)
 
   whole = () => (this.#whole ??= this.#snapshot())
 
@@ -151,11 +152,11 @@ export class ChannelStore extends Emitter {
   }
 
   /**
-   * @param {Stay} stay
+   * @param {Stay[]} stays
    * @param {() => void} fn
    */
-  #look(stay, fn) {
-    const undo = [this.on('change', fn), this.#watch.take(), stay.take()]
+  #look(stays, fn) {
+    const undo = [this.on('change', fn), this.#watch.take(), ...stays.map((stay) => stay.take())]
     return () => undo.forEach((off) => off())
   }
 

@@ -50,6 +50,6 @@ export class Stay {
       if (!this.#entry) return
       this.#entry = undefined
       this.#leave().catch(() => {}) // it is left alone all the same
-    })
+    }, 0)
   }
 }

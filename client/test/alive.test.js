@@ -132,7 +132,7 @@ class Session {
 
 const PRESENT = { count: 2, users: [{ userId: 'A', username: 'A' }, { userId: 'B', username: 'B' }] }
 
-/** A clock that knows which timers are set. That of node:test loses some where one is cleared that has fired. */
+/** A clock that tells which timers are set, as that of node:test does not. */
 class Clock {
   #now = 0
   #set = new Set()
@@ -191,7 +191,6 @@ class Run {
   #holds = new Map(ROOMS.map((name) => [name, []]))
   /** @type {(() => void)[]} what undoes them */
   #looks = []
-  #how
 
   // How it goes.
   #refusing // the chance that the server says no
@@ -206,7 +205,6 @@ class Run {
   constructor(random, clock) {
     this.#random = random
     this.#refusing = this.#is(0.3) ? 0.04 : 0
-    this.#how = this.#is(0.5) ? 'open' : 'join' // where some of both come and go, who has left is a guess
     this.#clock = clock
     const run = this
     class Socket extends FakeSocket {
@@ -316,7 +314,7 @@ class Run {
     else if (what < 0.74) this.#expect('an open', this.talk.open())
     else if (what < 0.77) this.#expect('a close', this.talk.close())
     else if (what < 0.79) this.#expect('a page', this.talk.loadOlder())
-    else if (what < 0.84) this.#looks.push(this.store[this.#how](() => {}))
+    else if (what < 0.84) this.#looks.push(this.store[this.#is(0.5) ? 'open' : 'join'](() => {}))
     else if (what < 0.88) this.#looks.splice(0, 1).forEach((undo) => undo())
     else if (what < 0.9) room.typing.keystroke()
     else if (what < 0.95) this.#connect()

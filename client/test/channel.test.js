@@ -5,6 +5,7 @@ import { beforeEach, mock, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+import { ChannelStore } from '../channel-store.js'
 import { createClient } from '../gatecast.js'
 import { comeBack, connect, FakeSocket, pass, settle, stopTheClock } from './fake.js'
 
@@ -577,6 +578,25 @@ test('a subscription that waits for a connection is let down with it', async () 
   client.disconnect()
   await assert.rejects(waiting, { code: 'disconnected' })
   assert.equal(room.status, 'failed')
+})
+
+test('components that come and go while the connection is away leave nobody in the channel', async () => {
+  await connect(client)
+  const store = new ChannelStore(client, ROOM, { begun() {}, ended() {} })
+  const leave = store.join(() => {})
+  admits()
+  await settle()
+  FakeSocket.last.lost()
+  const close = store.open(() => {})
+  leave()
+  await pass(1)
+  client.disconnect()
+  await settle()
+  await connect(client)
+  admits()
+  close()
+  await pass(1)
+  assert.equal(room.status, 'unsubscribed')
 })
 
 test('a channel that was left or lost leaves no timer behind', async () => {
