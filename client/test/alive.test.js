@@ -214,7 +214,13 @@ class Run {
         if (!run.#isCalm && run.#is(0.1)) this.close = () => void (this.closed = true)
       }
     }
-    this.client = createClient({ url: 'ws://test/ws', getToken: () => this.#getToken(), WebSocket: Socket, queue: { count: this.#is(0.3) ? 5 : 1000, ageMs: this.#is(0.3) ? 20_000 : 120_000 } })
+    Object.assign(globalThis, { WebSocket: Socket, fetch: (url) => this.#fetch(new URL(url).pathname) })
+    this.client = createClient({
+      url: 'ws://test/ws',
+      ...(this.#is(0.5) ? { getToken: () => this.#getToken() } : { login: { username: 'A', password: 'secret' } }),
+      ...(this.#is(0.5) && { WebSocket: class extends Socket {} }), // else it comes in with tickets
+      queue: { count: this.#is(0.3) ? 5 : 1000, ageMs: this.#is(0.3) ? 20_000 : 120_000 },
+    })
     this.rooms = ROOMS.map((name) => this.client.channel(name))
     this.talk = new Conversation(this.client.channel(TALK))
     this.store = new ChannelStore(this.client, STORE, { begun() {}, ended() {} })
@@ -273,6 +279,25 @@ class Run {
       throw new UnauthorizedError('over')
     }
     return token
+  }
+
+  /** Answers as the API does. */
+  async #fetch(path) {
+    const what = this.#isCalm ? 1 : this.#random()
+    if (what < 0.04) return new Promise(() => {})
+    if (what < 0.08) throw new TypeError('no network')
+    if (what < 0.12) return new Response('<p>a proxy', { status: this.#any([200, 502]) })
+    if (what < 0.15) return new Response('{}', { status: 429, headers: { 'Retry-After': '2' } })
+    if (what < 0.19 && path === '/refresh') return new Response('{}', { status: 401 })
+    if (what < 0.19 && path === '/ws/ticket') return this.#refused(401)
+    if (what < 0.195 && path !== '/refresh') return this.#refused(path === '/login' ? 401 : 403, true)
+    const token = `token ${++this.#tokens}`
+    return Response.json(path === '/ws/ticket' ? { ticket: 'ticket' } : { access_token: token, refresh_token: token })
+  }
+
+  #refused(status, isForGood = ++this.#refusals > 1) {
+    this.#mayFail ||= isForGood
+    return new Response('{}', { status })
   }
 
   async play() {
@@ -456,6 +481,8 @@ class Run {
 }
 
 test('once all is well, nothing waits, and nothing is left behind', async (t) => {
+  const { WebSocket, fetch } = globalThis
+  t.after(() => Object.assign(globalThis, { WebSocket, fetch }))
   const clock = new Clock(t)
   let random
   t.mock.method(Math, 'random', () => random())
