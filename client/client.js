@@ -92,6 +92,8 @@ export class Client extends Emitter {
   #lane = new Lane(() => paceOf(this.limits))
   /** @type {import('./connection.js').StatusChange[]} the one that is being told, and those that wait */
   #changes = []
+  /** @type {Promise<Welcome> | undefined} of all who wait to be let in */
+  #entry
   #loss = new Loss((what) => this.emit('lost-connection', what))
   /** @type {Link} */
   #link
@@ -131,19 +133,26 @@ export class Client extends Emitter {
    */
   connect() {
     if (this.#connection.welcome) return Promise.resolve(this.#connection.welcome)
-    const done = new Promise((resolve, reject) => {
+    const entry = (this.#entry ??= this.#enter())
+    this.#connection.connect()
+    return entry
+  }
+
+  /** @returns {Promise<Welcome>} */
+  #enter() {
+    const entry = new Promise((resolve, reject) => {
       const undo = [
         this.on('welcome', (frame) => settle(resolve, frame)),
         this.on('status', (change) => isOver(change.current) && change.current === this.status && settle(reject, endOf(change))),
       ]
       const settle = (/** @type {Function} */ how, /** @type {any} */ value) => {
         undo.forEach((off) => off())
+        this.#entry = undefined
         how(value)
       }
     })
-    done.catch(() => {}) // `status` tells too
-    this.#connection.connect()
-    return done
+    entry.catch(() => {}) // `status` tells too
+    return entry
   }
 
   /** Says goodbye and stays away. It resolves when the socket is closed; what was not sent has failed. */

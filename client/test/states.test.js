@@ -159,6 +159,18 @@ test('a server that never welcomes, and a token that never comes, are given up',
   assert.deepEqual(statuses, ['connecting', 'reconnecting'])
 })
 
+test('however often it is told to connect, one promise waits', async () => {
+  const waiting = client.connect()
+  assert.equal(client.connect(), waiting)
+  client.disconnect()
+  await assert.rejects(waiting, { code: 'disconnected' })
+  const again = client.connect()
+  assert.notEqual(again, waiting)
+  await settle()
+  FakeSocket.last.welcomes()
+  assert.equal((await again).userId, 'A')
+})
+
 for (const when of ['connecting', 'connected', 'reconnecting']) {
   test(`a listener that disconnects on ${when} has the last word`, async () => {
     client.on('status', ({ current }) => current === when && client.disconnect())
