@@ -3,7 +3,7 @@
 // and chance says what happens.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 
 import { ChannelStore } from '../channel-store.js'
 import { Conversation, createClient, UnauthorizedError } from '../gatecast.js'
@@ -132,19 +132,29 @@ class Session {
 
 const PRESENT = { count: 2, users: [{ userId: 'A', username: 'A' }, { userId: 'B', username: 'B' }] }
 
+const restores = []
+after(() => restores.forEach((restore) => restore()))
+
+/** Puts something in place of what is there, until the end; a mock would remember each call. */
+function replace(object, name, value) {
+  const before = object[name]
+  restores.push(() => (object[name] = before))
+  object[name] = value
+}
+
 /** A clock that tells which timers are set, as that of node:test does not. */
 class Clock {
   #now = 0
   #set = new Set()
 
-  constructor(t) {
-    t.mock.method(performance, 'now', () => this.#now)
-    t.mock.method(globalThis, 'setTimeout', (fn, ms = 0) => {
-      const timer = { fn, due: this.#now + Math.max(1, ms), unref() {} }
+  constructor() {
+    replace(performance, 'now', () => this.#now)
+    replace(globalThis, 'setTimeout', (fn, ms = 0) => {
+      const timer = { fn, due: this.#now + Math.max(1, ms || 0), unref() {} }
       this.#set.add(timer)
       return timer
     })
-    t.mock.method(globalThis, 'clearTimeout', (timer) => void this.#set.delete(timer))
+    replace(globalThis, 'clearTimeout', (timer) => void this.#set.delete(timer))
   }
 
   /** How many ms are left of each timer. */
@@ -481,11 +491,10 @@ class Run {
 }
 
 test('once all is well, nothing waits, and nothing is left behind', async (t) => {
-  const { WebSocket, fetch } = globalThis
-  t.after(() => Object.assign(globalThis, { WebSocket, fetch }))
-  const clock = new Clock(t)
+  const clock = new Clock()
   let random
-  t.mock.method(Math, 'random', () => random())
+  replace(Math, 'random', () => random())
+  for (const name of ['WebSocket', 'fetch']) replace(globalThis, name) // each run has its own
   for (let n = 0; n < RUNS; n++) {
     const seed = SEED + n
     random = seeded(seed)
