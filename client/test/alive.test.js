@@ -1,6 +1,7 @@
 // Whatever has happened, once the line is well and the server answers, all is well:
 // nothing waits for ever, and nothing is left behind. The server is the test's own,
-// and chance says what happens.
+// and chance says what happens, CLIENT_RUNS times; CLIENT_SEED=… does again what a
+// run did that failed.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'

@@ -1,6 +1,7 @@
 // Whatever a connection does, and however a server that keeps its promises
 // answers, each message is told once and in order, and what was lost is told as a
-// gap. The server is the test's own, and chance says what happens next.
+// gap. The server is the test's own, and chance says what happens next, CLIENT_RUNS
+// times; CLIENT_SEED=… does again what a run did that failed.
 
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
@@ -9,7 +10,7 @@ import { createClient } from '../gatecast.js'
 import { FakeSocket, pass, settle, stopTheClock } from './fake.js'
 import { SEED, seeded } from './random.js'
 
-const RUNS = 50
+const RUNS = Number(process.env.CLIENT_RUNS ?? 50)
 const STEPS = 500
 const ROOM = 'room:1'
 const ME = 'A'

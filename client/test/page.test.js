@@ -263,6 +263,29 @@ test('errors and limits are told in words, and nothing typed is lost', { skip },
   await connected(page)
 })
 
+test('who has to wait is not offered to try now', { skip }, async (t) => {
+  const server = await startServer(t)
+  const page = await openWindow(await launch(t), 'about:blank')
+  await page.addInitScript(() => (Math.random = () => 0.5)) // it comes back after 4 s
+  let close
+  await page.routeWebSocket(/\/ws\?ticket=/, (socket) => {
+    socket.connectToServer()
+    close = () => socket.close({ code: 4429, reason: 'rate_limited' })
+  })
+  await page.goto(server.origin)
+  await enter(page, 'alice')
+  await connected(page)
+  const offered = page.waitForFunction(() => {
+    const isTold = /^Too much was sent at once\. Next try in \d s\.$/.test(document.getElementById('banner-text').textContent)
+    return isTold && { isHidden: document.getElementById('try-now').hidden }
+  })
+  await close()
+  assert.deepEqual(await (await offered).jsonValue(), { isHidden: true })
+  await connected(page)
+  await server.stop()
+  await page.getByRole('button', { name: 'Try now' }).waitFor()
+})
+
 test('what is written offline is sent once, and a tab in the background counts what it did not show', { skip }, async (t) => {
   const server = await startServer(t)
   const browser = await launch(t)
